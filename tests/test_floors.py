@@ -20,7 +20,7 @@ FLOORS = [
     ["corpora", "encoders", "gaussian", "steering"],
     ["diffusion"],
     ["tasks"],
-    ["experiment", "performance"],
+    ["experiment", "performance", "separation"],
     ["training"],
     ["bin"],
     ["__main__"],

@@ -1,0 +1,247 @@
+"""Talk of any length, one track per face: overlapping chunks, cross-faded, in fixed memory.
+
+Each track has its face, so neighbouring chunks agree on who is who, and a cross-fade is enough.
+Sound and video are read chunk by chunk from arrays that may lie on the disk (`numpy.memmap`), and
+tracks are handed out piece by piece: memory does not grow with the talk.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voicediff.audio import write_wav
+from voicediff.audio.wav import PEAK
+from voicediff.data.clips import FPS, HOP, SAMPLE_RATE
+from voicediff.noise import PlacedNoise, item_seed
+from voicediff.samplers import Sampler
+from voicediff.steering import Windows
+from voicediff.tasks.base import Task
+
+PLACES = HOP // 128  # frames of the spectrum in one frame of video
+
+
+@dataclass
+class Scene:
+    """A mixture and the S people who are seen talking in it.
+
+    Attributes:
+        mixture: (N,) float32 at 16 kHz.
+        mouth: of each person (T, 96, 96) uint8 at 25 fps, frame k at samples [640 k, 640 (k + 1)).
+        valid: of each person (T,) bool, False where the mouth is not seen.
+        face: (S, 224, 224, 3) uint8 RGB.
+
+    Where sound goes on after the last frame of video, mouths count as not seen.
+    """
+
+    mixture: np.ndarray
+    mouth: Sequence[np.ndarray]
+    valid: Sequence[np.ndarray]
+    face: np.ndarray
+
+    @property
+    def frames(self) -> int:
+        """Frames of video that cover the sound."""
+        return max(-(-len(self.mixture) // HOP), 1)
+
+    def sound(self, start: int, stop: int) -> np.ndarray:
+        """The samples of frames [start, stop), (n,) float32, zeros after the end."""
+        part = np.asarray(self.mixture[start * HOP : stop * HOP], np.float32)
+        return np.pad(part, (0, (stop - start) * HOP - len(part)))
+
+    def video(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mouths (S, n, 96, 96) and validity (S, n) of frames [start, stop)."""
+        mouths, seen = [], []
+        for mouth, valid in zip(self.mouth, self.valid, strict=True):
+            missing = (0, stop - start - len(valid[start:stop]))
+            mouths.append(np.pad(mouth[start:stop], (missing, (0, 0), (0, 0))))
+            seen.append(np.pad(valid[start:stop], missing))
+        return np.stack(mouths), np.stack(seen)
+
+
+@dataclass
+class Piece:
+    """Consecutive samples of all tracks.
+
+    Attributes:
+        start: the first sample.
+        voices: (S, n) float32; residual: (n,), what the tracks leave of the mixture.
+    """
+
+    start: int
+    voices: np.ndarray
+    residual: np.ndarray
+
+
+@dataclass
+class Confidence:
+    """How far posterior samples agree in [start, end) seconds, (S,): 1 all alike, 0 unrelated.
+
+    nan where a track is silent.
+    """
+
+    start: float
+    end: float
+    values: np.ndarray
+
+
+@dataclass
+class Separator:
+    """Model and sampler, ready to separate scenes.
+
+    Args:
+        sampler: None takes the predictor alone.
+        seed: of the noise.
+        longest: seconds of a chunk at most; `overlap`: seconds that two chunks share.
+        consistent: share what the tracks leave of the mixture among them, in proportion to their
+            energy in the chunk (Wisdom et al. 2019, Eq. 7), so that the tracks alone sum to it.
+        samples: how many times the generator draws; the first is what is heard, and how far all
+            agree is the confidence.
+        progress: called with the seconds of talk done since the last call.
+    """
+
+    task: Task
+    sampler: Sampler | None
+    seed: int = 0
+    noise_scale: float | None = None
+    guidance: Mapping[str, float] = field(default_factory=dict)
+    longest: float = 8.0
+    overlap: float = 1.0
+    consistent: bool = False
+    samples: int = 1
+    progress: Callable[[float], None] = field(default=lambda seconds: None)
+    confidences: list[Confidence] = field(default_factory=list, init=False)
+
+    def tracks(self, scene: Scene) -> np.ndarray:
+        """All tracks at once, (S, N) float32."""
+        return np.concatenate([piece.voices for piece in self.pieces(scene)], 1)
+
+    def pieces(self, scene: Scene) -> Iterator[Piece]:
+        """The tracks in consecutive pieces; together exactly as long as the mixture.
+
+        `confidences` fills on the way where several samples are drawn.
+        """
+        self.confidences.clear()
+        windows = Windows(round(self.longest * FPS), round(self.overlap * FPS))
+        held, begin = np.zeros((len(scene.mouth), 0), np.float32), 0
+        reached = 0
+        for first, last in windows.over(scene.frames):
+            chunk = self._chunk(scene, first, last)
+            done = first * HOP - begin
+            if done:
+                yield _piece(scene, begin, held[:, :done])
+            held, begin = _joined(held[:, done:], chunk), first * HOP
+            self.progress((last - reached) / FPS)
+            reached = last
+        yield _piece(scene, begin, held[:, : len(scene.mixture) - begin])
+
+    @torch.inference_mode()
+    def _chunk(self, scene: Scene, first: int, last: int) -> np.ndarray:
+        """(S, n) of frames [first, last)."""
+        device = next(self.task.parameters()).device
+        mixture = torch.from_numpy(scene.sound(first, last))[None].to(device)
+        mouth, valid = (torch.from_numpy(x)[None].to(device) for x in scene.video(first, last))
+        face = torch.from_numpy(np.asarray(scene.face))[None].to(device)
+        frames = torch.tensor([last - first], device=device)
+        drawn = []
+        for number in range(self.samples):
+            found = self.task.separate(
+                mixture, mouth, valid, face, frames, self.sampler,
+                VoiceNoise(item_seed(self.seed, number), first * PLACES),
+                self.noise_scale, dict(self.guidance),
+            )  # fmt: skip
+            drawn.append(found.voices[0].float().cpu().numpy())
+        if self.samples > 1:
+            values = agreement(np.stack(drawn))
+            self.confidences.append(Confidence(first / FPS, last / FPS, values))
+        return shared_out(drawn[0], scene.sound(first, last)) if self.consistent else drawn[0]
+
+
+class VoiceNoise:
+    """A `Noise` for the S voices of a chunk: each has its own, placed in the whole talk.
+
+    Chunks that overlap start from the same noise where they overlap. `start`: the chunk's first
+    frame of the spectrum.
+    """
+
+    def __init__(self, seed: int, start: int):
+        self.seed, self.start = seed, start
+        self.voices: list[PlacedNoise] = []
+
+    def __call__(self, like: Tensor) -> Tensor:
+        for voice in range(len(self.voices), len(like)):
+            self.voices.append(PlacedNoise(item_seed(self.seed, "voice", voice), [self.start]))
+        return torch.cat([noise(like[:1]) for noise in self.voices[: len(like)]])
+
+
+def agreement(drawn: np.ndarray) -> np.ndarray:
+    """Mean correlation of n posterior samples (n, S, N), (S,) in [0, 1]; nan for silence.
+
+    E <x_i, x_j> / E |x|^2 over i != j, from |sum_i x_i|^2 = sum_i |x_i|^2 + sum_{i != j} <x_i, x_j>.
+    """
+    drawn = drawn.astype(np.float64)
+    alone = np.square(drawn).sum((0, 2))
+    together = np.square(drawn.sum(0)).sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.clip((together - alone) / ((len(drawn) - 1) * alone), 0, 1)
+
+
+def shared_out(voices: np.ndarray, mixture: np.ndarray) -> np.ndarray:
+    """voices (S, N) and what is missing to the mixture (N,), by energy: the result sums to it."""
+    energy = np.square(voices, dtype=np.float64).sum(1, keepdims=True)
+    weight = energy / energy.sum() if energy.sum() > 0 else np.full_like(energy, 1 / len(voices))
+    return voices + (weight * (mixture - voices.sum(0))).astype(np.float32)
+
+
+def write_tracks(
+    paths: Sequence[Path],
+    pieces: Iterable[Piece],
+    residual: Path | None = None,
+    sample_rate: int = SAMPLE_RATE,
+) -> None:
+    """Write each track as a WAV file, and what they leave of the mixture to `residual`.
+
+    Where one would clip all are turned down alike, so that they still sum to the mixture. Memory
+    does not grow with the length.
+    """
+    targets = [*paths, *([residual] if residual else [])]
+    stores = [tempfile.TemporaryFile() for _ in targets]
+    peak = 0.0
+    try:
+        for piece in pieces:
+            rows = [*piece.voices, piece.residual]
+            for store, row in zip(stores, rows, strict=False):
+                store.write(np.ascontiguousarray(row, np.float32).tobytes())
+                peak = max(peak, float(np.abs(row).max(initial=0.0)))
+        gain = np.float32(min(1.0, PEAK / max(peak, PEAK)))
+        for target, store in zip(targets, stores, strict=True):
+            store.seek(0)
+            blocks = iter(lambda store=store: store.read(1 << 20), b"")
+            write_wav(target, (gain * np.frombuffer(b, np.float32) for b in blocks), sample_rate)
+    finally:
+        for store in stores:
+            store.close()
+
+
+def _joined(held: np.ndarray, chunk: np.ndarray) -> np.ndarray:
+    """A chunk (S, n) whose first samples are cross-faded with what is held of the one before.
+
+    The fade takes the middle half of what they share: both know little of their ends.
+    """
+    shared = held.shape[1]
+    if not shared:
+        return chunk
+    weight = np.clip(2 * (np.arange(shared) + 0.5) / shared - 0.5, 0, 1).astype(np.float32)
+    faded = held * (1 - weight) + chunk[:, :shared] * weight
+    return np.concatenate((faded, chunk[:, shared:]), 1)
+
+
+def _piece(scene: Scene, start: int, voices: np.ndarray) -> Piece:
+    mixture = np.asarray(scene.mixture[start : start + voices.shape[1]], np.float32)
+    return Piece(start, voices, mixture - voices.sum(0))
