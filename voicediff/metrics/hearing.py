@@ -1,0 +1,71 @@
+"""Models of hearing: how intelligible (ESTOI) and how good (PESQ) a separated voice is."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from math import gcd
+
+import numpy as np
+import scipy.signal
+
+from voicediff.metrics.voices import Voice, VoiceMetric
+from voicediff.registry import register
+
+
+@register("voice_metric", "estoi")
+class ExtendedIntelligibility(VoiceMetric):
+    """Extended short-time objective intelligibility (Jensen and Taal 2016), package pystoi: `estoi`.
+
+    Correlation of band envelopes over 384 ms; 1 is the clean voice, nan for less than 0.4 s of voice.
+    """
+
+    def measure(self, voice: Voice) -> dict[str, float]:
+        from pystoi import stoi
+
+        with (
+            warnings.catch_warnings()
+        ):  # pystoi warns, and answers 1e-5, where a voice is too short
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                found = stoi(voice.target, voice.estimate, voice.sample_rate, extended=True)
+            except RuntimeWarning:
+                return {"estoi": float("nan")}
+        return {"estoi": float(found)}
+
+
+@register("voice_metric", "pesq")
+class PerceptualQuality(VoiceMetric):
+    """Perceptual evaluation of speech quality, wide band (ITU-T P.862.2) and narrow band (P.862.1).
+
+    `pesq_wb` of 16 kHz and `pesq_nb` of 8 kHz, both MOS-LQO from 1 to 4.6; they are different scales,
+    so a figure without its band says nothing. Needs the package pesq, which needs a C compiler to
+    install (`pip install voicediff[pesq]`).
+    """
+
+    def missing(self) -> str:
+        if importlib.util.find_spec("pesq") is None:
+            return "the package pesq is not installed (pip install voicediff[pesq]; needs a C compiler)"
+        return ""
+
+    def measure(self, voice: Voice) -> dict[str, float]:
+        sounds = (voice.target, voice.estimate)
+        wide, narrow = ([_at(x, voice.sample_rate, to) for x in sounds] for to in (16000, 8000))
+        return {"pesq_wb": _pesq(16000, *wide, "wb"), "pesq_nb": _pesq(8000, *narrow, "nb")}
+
+
+def _pesq(rate: int, target: np.ndarray, estimate: np.ndarray, band: str) -> float:
+    """nan where PESQ finds no speech, or a silent estimate."""
+    import pesq
+
+    if not estimate.any():
+        return float("nan")
+    found = pesq.pesq(rate, target, estimate, band, on_error=pesq.PesqError.RETURN_VALUES)
+    return float(found) if found > 0 else float("nan")
+
+
+def _at(sound: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    if rate == wanted:
+        return sound
+    common = gcd(rate, wanted)
+    return scipy.signal.resample_poly(sound, wanted // common, rate // common)
