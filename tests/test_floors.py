@@ -15,7 +15,7 @@ FLOORS = [
     ["errors", "layers", "noise"],
     ["conditions", "config", "files", "registry"],
     ["audio", "networks", "sdes", "text"],
-    ["decoders", "importing", "music", "objectives", "predictors", "times", "vocoders"],
+    ["decoders", "importing", "losses", "music", "objectives", "predictors", "times", "vocoders"],
     ["data", "metrics", "report", "samplers"],
     ["corpora", "encoders", "gaussian", "steering"],
     ["diffusion"],

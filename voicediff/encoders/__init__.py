@@ -3,7 +3,15 @@
 from voicediff.encoders.base import Encoder
 from voicediff.encoders.conv import ConvEncoder
 from voicediff.encoders.embedding import EmbeddingEncoder
+from voicediff.encoders.lips import LipStacks
 from voicediff.encoders.talknet import TalkNet
 from voicediff.encoders.transformer import TransformerEncoder
 
-__all__ = ["ConvEncoder", "EmbeddingEncoder", "Encoder", "TalkNet", "TransformerEncoder"]
+__all__ = [
+    "ConvEncoder",
+    "EmbeddingEncoder",
+    "Encoder",
+    "LipStacks",
+    "TalkNet",
+    "TransformerEncoder",
+]

@@ -2,5 +2,6 @@
 
 from voicediff.predictors.base import Predictor
 from voicediff.predictors.ncsnpp import NCSNppPredictor
+from voicediff.predictors.patch_unet import PatchUNet
 
-__all__ = ["NCSNppPredictor", "Predictor"]
+__all__ = ["NCSNppPredictor", "PatchUNet", "Predictor"]

@@ -1,6 +1,15 @@
 """The problems: singing voice synthesis, audio-visual separation, vocoding."""
 
+from voicediff.tasks.avss import Separated, SpeechSeparation
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 from voicediff.tasks.svs import SingingSynthesis
 
-__all__ = ["Batch", "Losses", "Preview", "SingingSynthesis", "Task"]
+__all__ = [
+    "Batch",
+    "Losses",
+    "Preview",
+    "Separated",
+    "SingingSynthesis",
+    "SpeechSeparation",
+    "Task",
+]

@@ -1,0 +1,193 @@
+"""The dataset of separation: mixtures drawn anew in training, and fixed lists otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from voicediff.data.clips import HOP, Clip, read_clip
+from voicediff.data.faults import VideoFaults, disturb
+from voicediff.data.mixtures import (
+    OTHER_VOICE,
+    PROTOCOLS,
+    Drawer,
+    Mixed,
+    Mixture,
+    MixtureList,
+    draw_list,
+    mix,
+    read_list,
+)
+from voicediff.data.talks import Prepared, read_prepared
+from voicediff.errors import ConfigError
+from voicediff.noise import item_seed
+
+Item = dict[str, Any]
+
+
+@dataclass
+class MixtureOptions:
+    """The `data:` options of a training phase.
+
+    Attributes:
+        protocol: `own`, `avdiffuss` or `lrs3-2mix`: levels, kinds of pairs, length.
+        pairs: kinds of pairs to draw, by default the protocol's; phases may begin with the easy ones.
+        frames: length in frames of 40 ms, by default the protocol's.
+        voices: speakers in a mixture.
+        noise: range in dB relative to the first voice of pink noise, or null.
+    """
+
+    protocol: str = "own"
+    pairs: list[str] = field(default_factory=list)
+    frames: int | None = None
+    voices: int = 2
+    noise: tuple[float, float] | None = None
+
+
+class DrawnMixtures(Dataset):
+    """Endless mixtures of prepared clips; an item depends on its index and seed alone."""
+
+    def __init__(self, folder: Path, options: MixtureOptions, faults: VideoFaults):
+        self.clips = read_prepared(folder)
+        self.options, self.faults = options, faults
+        self.drawer = drawer_of(self.clips, options)
+        self.pairs = pairs_of(self.drawer, options)
+        self.lengths = [self.drawer.frames] * len(self)
+
+    def __len__(self) -> int:
+        """One epoch has as many mixtures as there are clips."""
+        return len(self.clips)
+
+    def item(self, index: int, seed: int) -> Item:
+        pair = self.pairs[index % len(self.pairs)]
+        mixture = self.drawer.draw(item_seed(seed, "draw"), pair, noise=self.options.noise)
+        draw = np.random.default_rng(item_seed(seed, "video"))
+        clips, blind = [], []
+        for source in mixture.sources:
+            path, frames = self.clips[source.clip].path, self.clips[source.clip].entry.frames
+            clip = read_late(path, source.start, mixture.frames, frames, self.faults, draw)
+            clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, self.faults, draw)
+            if draw.random() < self.faults.faceless:
+                clip.face = np.zeros_like(clip.face)
+            clips.append(clip)
+            blind.append(unseen)
+        return as_item(mixture, mix(mixture, clips), blind)
+
+
+class ListedMixtures(Dataset):
+    """The mixtures of a list, as they are."""
+
+    def __init__(self, clips: dict[str, Prepared], made: MixtureList):
+        self.clips, self.mixtures = clips, made.mixtures
+        self.lengths = [mixture.frames for mixture in self.mixtures]
+
+    def __len__(self) -> int:
+        return len(self.mixtures)
+
+    def item(self, index: int, seed: int) -> Item:
+        mixture = self.mixtures[index]
+        clips = [
+            read_clip(self.clips[source.clip].path, source.start, mixture.frames)
+            for source in mixture.sources
+        ]
+        return as_item(mixture, mix(mixture, clips), [not clip.valid.any() for clip in clips])
+
+
+def listed(folder: Path, options: MixtureOptions) -> ListedMixtures:
+    """The list of the protocol in a prepared folder; where it has none, one that is drawn."""
+    clips = read_prepared(folder)
+    path = folder / "lists" / f"{options.protocol}.json"
+    if path.is_file():
+        made = read_list(path).only(clips)
+        if options.pairs:
+            kept = tuple(m for m in made.mixtures if m.pair in options.pairs)
+            made = MixtureList(made.name, made.split, kept or made.mixtures)
+    else:
+        drawer = drawer_of(clips, options)
+        made = draw_list(drawer, options.protocol, folder.name, 48, 0, options.noise)
+    return ListedMixtures(clips, made)
+
+
+def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
+    if options.protocol not in PROTOCOLS:
+        raise ConfigError(
+            f"data.protocol: no protocol {options.protocol!r}; choices: {', '.join(PROTOCOLS)}"
+        )
+    entries = [clip.entry for clip in clips.values()]
+    return Drawer(entries, PROTOCOLS[options.protocol], options.voices, options.frames)
+
+
+def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:
+    """The kinds of pairs to draw in turn; where genders are not known, any two voices."""
+    wanted = options.pairs or list(drawer.protocol.pairs)
+    found = [pair for pair in wanted if pair in drawer.pairs]
+    if not found and OTHER_VOICE in drawer.pairs:
+        found = [OTHER_VOICE]
+    if not found:
+        raise ConfigError(
+            f"data.pairs: none of {', '.join(wanted)} can be drawn; these can: "
+            f"{', '.join(drawer.pairs) or 'none'}"
+        )
+    return found
+
+
+def read_late(
+    path: Path, start: int, count: int, length: int, faults: VideoFaults, draw: np.random.Generator
+) -> Clip:
+    """Frames [start, start + count) of a clip's video with sound that is a little early or late.
+
+    Where the clip ends before the shifted sound does, the sound stays in time.
+    """
+    shift = faults.draw_shift(draw)
+    clip = read_clip(path, start, count)
+    first = start * HOP - shift
+    if shift and 0 <= first <= (length - count) * HOP:
+        around = read_clip(path, first // HOP, min(count + 1, length - first // HOP))
+        clip.audio = around.audio[first % HOP : first % HOP + count * HOP]
+    return clip
+
+
+def as_item(mixture: Mixture, mixed: Mixed, blind: list[bool]) -> Item:
+    return {
+        "utt": mixture.id,
+        "pair": mixture.pair,
+        "mixture": mixed.mixture,
+        "sources": mixed.sources,
+        "mouth": mixed.mouth,
+        "valid": mixed.valid,
+        "face": mixed.face,
+        "blind": np.array(blind),
+    }
+
+
+def collate_mixtures(items: list[Item], seeds: list[int]) -> dict[str, Any]:
+    """Items of S voices -> a batch, padded to the longest; `frames` (B,) are true frames of video."""
+    frames = [item["valid"].shape[1] for item in items]
+    longest = max(frames)
+
+    def padded(name: str, axis: int, size: int) -> torch.Tensor:
+        arrays = []
+        for item in items:
+            array = item[name]
+            room = [(0, 0)] * array.ndim
+            room[axis] = (0, size - array.shape[axis])
+            arrays.append(np.pad(array, room) if room[axis][1] else array)
+        return torch.from_numpy(np.stack(arrays))
+
+    return {
+        "utts": [item["utt"] for item in items],
+        "seeds": seeds,
+        "pairs": [item["pair"] for item in items],
+        "mixture": padded("mixture", 0, longest * HOP),
+        "sources": padded("sources", 1, longest * HOP),
+        "mouth": padded("mouth", 1, longest),
+        "valid": padded("valid", 1, longest),
+        "face": torch.from_numpy(np.stack([item["face"] for item in items])),
+        "blind": torch.from_numpy(np.stack([item["blind"] for item in items])),
+        "frames": torch.tensor(frames),
+    }

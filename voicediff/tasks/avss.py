@@ -1,0 +1,560 @@
+"""Audio-visual speech separation: one voice per face, by a predictor, a diffusion model, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from voicediff.audio import STFT
+from voicediff.conditions import Conditions
+from voicediff.data.clips import FPS, HOP, SAMPLE_RATE
+from voicediff.data.crops import MEAN, SEEN, STD
+from voicediff.data.faults import VideoFaults
+from voicediff.data.separation import (
+    DrawnMixtures,
+    ListedMixtures,
+    MixtureOptions,
+    collate_mixtures,
+    listed,
+)
+from voicediff.diffusion import Diffusion
+from voicediff.encoders.alignment import at_spectrum
+from voicediff.errors import ConfigError
+from voicediff.layers import length_mask
+from voicediff.losses import multi_resolution_stft, si_sdr, spectral_error
+from voicediff.noise import Noise, SeededNoise, item_seed
+from voicediff.registry import Spec, build, read_options, register
+from voicediff.samplers import Sampler
+from voicediff.steering import Guide
+from voicediff.tasks.base import Batch, Losses, Preview, Task
+
+Seen = Literal["mixture", "lips", "lips_tokens", "identity"]
+_QUIET = 1e-4  # standard deviation below which a mixture is not made louder
+
+
+@dataclass
+class LossWeights:
+    """What the predictor learns from; weights of the terms.
+
+    Attributes:
+        si_sdr: negative scale-invariant SDR of the sound, in dB, up to `ceiling` dB.
+        stft: multi-resolution STFT distance of the sound.
+        spectrum: squared error of the compressed spectrum times 1000 (the slides' "MSE").
+        envelope: squared error of the speech's envelope as the lips alone tell it; keeps the lip
+            encoder to the point. Also the label-free warm-up.
+        caution: on top of all that, each dB by which a voice is worse than the mixture.
+        generator: the diffusion loss in the joint turn (the predictor's being 1).
+        unseen: what a voice whose video shows nothing should be: the `source`, or the `mixture`.
+    """
+
+    si_sdr: float = 1.0
+    ceiling: float = 30.0
+    stft: float = 0.0
+    spectrum: float = 0.0
+    envelope: float = 0.2
+    caution: float = 0.0
+    generator: float = 1.0
+    unseen: Literal["source", "mixture"] = "mixture"
+
+
+@dataclass
+class Separated:
+    """What `separate` gives.
+
+    voices: (B, S, N); first: (B, S, N) the predictor's own, equal where there is no generator;
+    calls: how often the decoder was asked, per voice.
+    """
+
+    voices: Tensor
+    first: Tensor
+    calls: int
+
+
+@dataclass
+class Scene:
+    """A batch as the networks see it: one item per voice, mixtures repeated, level 1.
+
+    y: (B S, 2, F, T) compressed spectrum of the mixture; mask: (B S, T) bool; samples: (B S,)
+    mouth: (B S, T_video, 88, 88); valid: (B S, T_video); face: (B S, 3, 224, 224) in [0, 1]
+    level: (B,) by which the mixture was divided; voices: S.
+    """
+
+    y: Tensor
+    mask: Tensor
+    samples: Tensor
+    mouth: Tensor
+    valid: Tensor
+    face: Tensor
+    level: Tensor
+    voices: int
+
+
+@register("task", "avss")
+class SpeechSeparation(Task):
+    """One voice for each face: lips steer a predictor, and diffusion around its estimate refines it.
+
+    With both parts it is Approach 2 (StoRM, AVDiffuSS): the mean of the process is the estimate D(y).
+    Without a predictor it is Approach 1: the mean is the mixture.
+
+    Args:
+        encoders: `lips` and, perhaps, `identity`.
+        predictor: from the mixture to the voice, or null.
+        decoder, sde, objective: the diffusion part, or none of them.
+        stft: the one transform of data, model and synthesis.
+        predictor_sees: beside the mixture.
+        decoder_sees: beside x and the process' mean.
+        losses: of the predictor and of the lips.
+        faults: what goes wrong with the videos of training.
+        diffusion: options of `Diffusion`; its `drop` hides conditions for guidance.
+        bands: of the envelope that lips are asked for.
+        bf16: run predictor and lip encoder in bfloat16 at inference too.
+        noise_scale: standard deviation of the prior's noise in `separate`.
+        assets: nothing is needed (given).
+    """
+
+    best = "minus_si_sdri"
+    sample_rate, fps = SAMPLE_RATE, FPS
+    turns: ClassVar = {
+        "warmup": ("lips.", "envelope."),
+        "predictor": ("lips.", "identity.", "envelope.", "predictor."),
+        "generator": ("diffusion.",),
+        "joint": ("",),
+    }
+
+    def __init__(
+        self,
+        encoders: dict[str, Spec],
+        predictor: Spec | None = None,
+        decoder: Spec | None = None,
+        sde: Spec | None = None,
+        objective: Spec | None = None,
+        stft: STFT = STFT(),
+        predictor_sees: list[Seen] = ["lips"],  # noqa: B006
+        decoder_sees: list[Seen] = ["mixture", "lips"],  # noqa: B006
+        losses: LossWeights = LossWeights(),
+        faults: VideoFaults = VideoFaults(),
+        diffusion: dict[str, Any] = {},  # noqa: B006
+        bands: int = 4,
+        bf16: bool = False,
+        noise_scale: float = 1.0,
+        assets: Path | None = None,
+    ):
+        super().__init__()
+        self.stft, self.losses, self.faults = stft, losses, faults
+        self.bf16, self.noise_scale = bf16, noise_scale
+        self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
+        self._build_encoders(encoders)
+        self.envelope = nn.Linear(self.lips.dim, bands)
+        self.predictor = None
+        if predictor is not None:
+            self.predictor = build(
+                "predictor",
+                predictor,
+                channels_in=2,
+                bins=stft.bins,
+                conditions=self._sizes(predictor_sees, "task.predictor_sees"),
+            )
+        self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
+        self._name_turns()
+
+    # -- data -----------------------------------------------------------------------------------
+
+    def dataset(
+        self, folder: Path, training: bool, options: dict[str, Any]
+    ) -> DrawnMixtures | ListedMixtures:
+        chosen = read_options(MixtureOptions, options, "data")
+        return DrawnMixtures(folder, chosen, self.faults) if training else listed(folder, chosen)
+
+    def collate(self, items: list[dict], seeds: list[int]) -> Batch:
+        return collate_mixtures(items, seeds)
+
+    def count(self, batch: Batch) -> int:
+        return int(self._spectrum_frames(batch["frames"]).sum()) * batch["sources"].shape[1]
+
+    # -- training -------------------------------------------------------------------------------
+
+    def forward(self, batch: Batch, turn: str) -> Losses:
+        self._freeze(turn)
+        scene = self._scene(*(batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")))
+        sources = rearrange(batch["sources"] / scene.level[:, None, None], "b s n -> (b s) n")
+        if turn == "warmup":
+            return self._envelope_losses(scene, sources, self._lips(scene))
+        if self.predictor is None:
+            return self._generator_losses(scene, sources, batch, scene.y, self._conditions(scene))
+        if turn == "generator":
+            with torch.no_grad():
+                cond = self._conditions(scene)
+                estimate = self._predict(scene, cond)
+            return self._generator_losses(scene, sources, batch, estimate, cond)
+        cond = self._conditions(scene)
+        estimate = self._predict(scene, cond)
+        found = self._predictor_losses(scene, sources, batch, estimate, cond)
+        if turn == "joint":
+            noisy = self._generator_losses(scene, sources, batch, estimate, cond)
+            found.loss = found.loss + self.losses.generator * noisy.loss
+            found.terms |= noisy.terms
+            found.t, found.by_item = noisy.t, noisy.by_item
+        return found
+
+    def _predictor_losses(
+        self, scene: Scene, sources: Tensor, batch: Batch, estimate: Tensor, cond: Conditions
+    ) -> Losses:
+        """Weighted sum over voices of the terms, each voice counting as many times as it has frames."""
+        weights, frames = self.losses, scene.mask.sum(-1)
+        wav, mixture = self._sound(estimate, scene), self._sound(scene.y, scene)
+        target, blind = sources, rearrange(batch["blind"], "b s -> (b s)")
+        if weights.unseen == "mixture":
+            target = torch.where(blind[:, None], mixture, sources)
+        ratio = si_sdr(wav, target, scene.samples, weights.ceiling)
+        terms = {"si_sdr": -ratio}
+        if weights.caution:
+            before = si_sdr(mixture, sources, scene.samples, weights.ceiling)
+            after = si_sdr(wav, sources, scene.samples, weights.ceiling)
+            terms["caution"] = (before - after).relu()
+        if weights.stft:
+            terms["stft"] = multi_resolution_stft(wav, target, scene.samples)
+        if weights.spectrum:
+            error = spectral_error(estimate, self._spectrum(target, scene.samples), scene.mask)
+            terms["spectrum"] = 1000 * error / frames
+        found = self._envelope_losses(scene, sources, cond.frames["lips"])
+        found.loss = weights.envelope * found.loss
+        for name, values in terms.items():
+            found.terms[name] = (values.detach() * frames).sum()
+            found.loss = found.loss + getattr(weights, name) * (values * frames).sum()
+        found.by_item = terms["si_sdr"].detach()
+        return found
+
+    def _envelope_losses(self, scene: Scene, sources: Tensor, lips: Tensor) -> Losses:
+        """Squared error of the log-envelope in a few bands, in units of 10 dB."""
+        wanted = self._envelope(self._spectrum(sources, scene.samples))
+        with self._autocast():
+            told = self.envelope(lips).float()
+        seen = at_spectrum(
+            scene.valid.float()[..., None], scene.mask.shape[1], FPS, self.frame_rate
+        )[..., 0]
+        error = ((told - wanted).square().mean(-1) * scene.mask * seen).sum()
+        return Losses(error, {"envelope": error.detach()})
+
+    def _generator_losses(
+        self, scene: Scene, sources: Tensor, batch: Batch, mean: Tensor, cond: Conditions
+    ) -> Losses:
+        x0 = self._spectrum(sources, scene.samples)
+        noise = SeededNoise(voice_seeds(batch["seeds"], scene.voices))
+        cond = self._of_decoder(scene, cond)
+        found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, shown=mean)
+        return Losses(
+            found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
+        )
+
+    # -- separation -----------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def separate(
+        self,
+        mixture: Tensor,
+        mouth: Tensor,
+        valid: Tensor,
+        face: Tensor,
+        frames: Tensor,
+        sampler: Sampler | None,
+        noise: Noise,
+        noise_scale: float | None = None,
+        guidance: Mapping[str, float] = {},
+    ) -> Separated:
+        """Separate a batch of mixtures (B, N) with S faces each; None: the predictor alone.
+
+        mouth (B, S, T, 96, 96), valid (B, S, T), face (B, S, 224, 224, 3) as prepared; frames (B,).
+        noise is for B S items, voices of a mixture beside each other (`voice_seeds`).
+        guidance: by name of a condition of the decoder (or `mu`), how far to move away from what it
+        says without it.
+        """
+        scene = self._scene(mixture, mouth, valid, face, frames)
+        cond = self._conditions(scene)
+        first = scene.y if self.predictor is None else self._predict(scene, cond)
+        x, calls = first, 0
+        if sampler is not None and self.diffusion is not None:
+            told = self._of_decoder(scene, cond)
+            with counted(self.diffusion.decoder) as count:
+                x = self.diffusion.sample(
+                    sampler,
+                    first,
+                    told,
+                    scene.mask,
+                    noise,
+                    noise_scale=self.noise_scale if noise_scale is None else noise_scale,
+                    guides=_guides(told, first, guidance),
+                )
+            calls = count.calls
+        voices, first = (
+            rearrange(self._sound(s, scene), "(b s) n -> b s n", s=scene.voices)
+            * scene.level[:, None, None]
+            for s in (x, first)
+        )
+        return Separated(voices, first, calls)
+
+    def preview(self, batches: list[Batch], sampler: Sampler | None, pictures: int) -> Preview:
+        """Separate the batches: improvement of SI-SDR by kind of pair, final and predictor's own."""
+        shown = Preview(sample_rate=SAMPLE_RATE)
+        rows: dict[str, list[float]] = {}
+        for batch in batches:
+            noise = SeededNoise(voice_seeds(batch["seeds"], batch["sources"].shape[1]))
+            inputs = (batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
+            found = self.separate(*inputs, sampler, noise)
+            final, chosen = self._improvement(found.voices, batch)
+            first, _ = self._improvement(found.first, batch)
+            for i, pair in enumerate(batch["pairs"]):
+                for name, values in (("si_sdri", final), ("predictor_si_sdri", first)):
+                    for kind in (name, f"{name}_{pair}"):
+                        rows.setdefault(kind, []).append(values[i].mean().item())
+                rows.setdefault("selection", []).append(chosen[i].float().mean().item())
+                if len(shown.sounds) < pictures:
+                    samples = int(batch["frames"][i]) * HOP
+                    name = batch["utts"][i]
+                    shown.sounds[name] = found.voices[i, 0, :samples].float().cpu().numpy()
+        shown.scalars = {name: float(np.mean(values)) for name, values in sorted(rows.items())}
+        shown.scalars["minus_si_sdri"] = -shown.scalars["si_sdri"]
+        return shown
+
+    def _improvement(self, voices: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """SI-SDR improvement (B, S) in dB, and whether the right voice is the nearest one (B, S)."""
+        samples, sources = batch["frames"] * HOP, batch["sources"]
+        count = sources.shape[1]
+        table = torch.stack(
+            [
+                torch.stack([si_sdr(voices[:, i], sources[:, j], samples) for j in range(count)], 1)
+                for i in range(count)
+            ],
+            1,
+        )  # (B, voice, source)
+        before = [si_sdr(batch["mixture"], sources[:, j], samples) for j in range(count)]
+        right = table.diagonal(dim1=1, dim2=2)
+        return right - torch.stack(before, 1), table.argmax(2) == torch.arange(
+            count, device=table.device
+        )
+
+    # -- parts ----------------------------------------------------------------------------------
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames of the spectrum per second."""
+        return SAMPLE_RATE / self.stft.hop
+
+    def _build_encoders(self, encoders: dict[str, Spec]) -> None:
+        if "lips" not in encoders or set(encoders) - {"lips", "identity"}:
+            raise ConfigError(
+                f"task.encoders: wants `lips` and perhaps `identity`, has {list(encoders)}"
+            )
+        self.lips = build("encoder", encoders["lips"])
+        self.identity = None
+        if "identity" in encoders:
+            self.identity = build("encoder", encoders["identity"])
+
+    def _sizes(self, names: list[Seen], at: str) -> dict[str, tuple[str, int]]:
+        if "identity" in names and self.identity is None:
+            raise ConfigError(f"{at}: names `identity`, but task.encoders has none")
+        kinds = {
+            "mixture": ("maps", 2),
+            "lips": ("frames", self.lips.dim),
+            "lips_tokens": ("tokens", self.lips.dim),
+            "identity": ("vector", 0 if self.identity is None else self.identity.dim),
+        }
+        return {name: kinds[name] for name in names}
+
+    def _diffusion(
+        self,
+        decoder: Spec | None,
+        sde: Spec | None,
+        objective: Spec | None,
+        options: dict[str, Any],
+    ) -> Diffusion | None:
+        given = [part is not None for part in (decoder, sde, objective)]
+        if not any(given):
+            if self.predictor is None:
+                raise ConfigError("task: needs a predictor, or decoder, sde and objective, or both")
+            return None
+        if not all(given):
+            raise ConfigError("task: decoder, sde and objective go together; one is missing")
+        network = build(
+            "decoder",
+            decoder,
+            channels_in=2,
+            bins=self.stft.bins,
+            conditions=self._sizes(self.decoder_sees, "task.decoder_sees"),
+        )
+        return Diffusion(network, build("sde", sde), build("objective", objective), **options)
+
+    def _name_turns(self) -> None:
+        """The turns that this configuration has; without a predictor the generator trains the lips."""
+        self.turns = dict(type(self).turns)
+        if self.predictor is None:
+            self.turns["generator"] = ("lips.", "identity.", "diffusion.")
+            del self.turns["predictor"], self.turns["joint"]
+        if self.diffusion is None:
+            del self.turns["generator"], self.turns["joint"]
+
+    def _freeze(self, turn: str) -> None:
+        """Nets without a parameter to train stand in eval mode: their statistics and dropout rest."""
+        prefixes = self.turns[turn]
+        for name, child in self.named_children():
+            child.train(self.training and f"{name}.".startswith(prefixes))
+        for module in self.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                module.eval()
+
+    def _scene(
+        self, mixture: Tensor, mouth: Tensor, valid: Tensor, face: Tensor, frames: Tensor
+    ) -> Scene:
+        voices, samples = mouth.shape[1], frames * HOP
+        keep = length_mask(samples, mixture.shape[-1])
+        power = (mixture.square() * keep).sum(-1) / samples
+        level = power.sqrt().clamp(min=_QUIET)
+        y = self._spectrum(mixture * keep / level[:, None], samples)
+        valid = valid & length_mask(frames, valid.shape[-1])[:, None]
+
+        def each(x: Tensor) -> Tensor:
+            return repeat(x, "b ... -> (b s) ...", s=voices)
+
+        return Scene(
+            y=each(y),
+            mask=each(length_mask(self._spectrum_frames(frames), y.shape[-1])),
+            samples=each(samples),
+            mouth=_seen(mouth.flatten(0, 1), valid.flatten(0, 1)),
+            valid=valid.flatten(0, 1),
+            face=rearrange(face, "b s h w c -> (b s) c h w").float() / 255,
+            level=level,
+            voices=voices,
+        )
+
+    def _lips(self, scene: Scene) -> Tensor:
+        """States of the lips at the frames of the spectrum (B S, T, D)."""
+        return self._at_spectrum(self._mouths(scene), scene)
+
+    def _mouths(self, scene: Scene) -> Tensor:
+        with self._autocast():
+            return self.lips(scene.mouth, scene.valid).float()
+
+    def _at_spectrum(self, states: Tensor, scene: Scene) -> Tensor:
+        states = at_spectrum(states, scene.mask.shape[1], FPS, self.frame_rate)
+        return states * scene.mask[..., None]
+
+    def _conditions(self, scene: Scene) -> Conditions:
+        """All that may be known of each voice; networks take what they were built for."""
+        states, cond = self._mouths(scene), Conditions()
+        cond.frames["lips"] = self._at_spectrum(states, scene)
+        cond.tokens["lips_tokens"] = states
+        if self.identity is not None:
+            with self._autocast():
+                cond.vector["identity"] = self.identity(scene.face).float()
+        return cond
+
+    def _of_decoder(self, scene: Scene, cond: Conditions) -> Conditions:
+        """The decoder's own, so that only what it sees can be dropped and guided."""
+        kept = Conditions(maps={"mixture": scene.y}, **_kinds(cond))
+        kept = Conditions(
+            **{
+                kind: {n: x for n, x in named.items() if n in self.decoder_sees}
+                for kind, named in vars(kept).items()
+            }
+        )
+        return kept
+
+    def _predict(self, scene: Scene, cond: Conditions) -> Tensor:
+        cond = Conditions(maps={"mixture": scene.y}, **_kinds(cond))
+        with self._autocast():
+            return self.predictor(scene.y, cond, scene.mask).float()
+
+    def _autocast(self):
+        if not self.bf16 or torch.is_autocast_enabled("cpu"):
+            return nullcontext()
+        device = next(self.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16)
+
+    # -- sound and spectrum ---------------------------------------------------------------------
+
+    def _spectrum_frames(self, frames: Tensor) -> Tensor:
+        return 1 + frames * HOP // self.stft.hop
+
+    def _spectrum(self, wav: Tensor, samples: Tensor) -> Tensor:
+        """Sounds (B, N) with `samples` (B,) valid ones -> compressed spectra, 0 past each one's end."""
+        if bool((samples == wav.shape[-1]).all()):
+            return self.stft(wav.float())
+        count = self.stft.frames(wav.shape[-1])
+        parts = [self.stft(w[None, :n].float()) for w, n in zip(wav, samples.tolist(), strict=True)]
+        return torch.cat([nn.functional.pad(s, (0, count - s.shape[-1])) for s in parts])
+
+    def _sound(self, spectrum: Tensor, scene: Scene) -> Tensor:
+        """The inverse, (B, N)."""
+        samples, longest = scene.samples.tolist(), int(scene.samples.max())
+        if min(samples) == longest:
+            return self.stft.inverse(spectrum.float(), longest)
+        parts = [
+            self.stft.inverse(s[None, ..., : self.stft.frames(n)].float(), n)
+            for s, n in zip(spectrum, samples, strict=True)
+        ]
+        return torch.cat([nn.functional.pad(w, (0, longest - w.shape[-1])) for w in parts])
+
+    def _envelope(self, spectrum: Tensor) -> Tensor:
+        """Log-power of a compressed spectrum in a few bands, in 10 dB above -40 dB: (B, T, bands)."""
+        exponent = 2 / self.stft.exponent
+        power = (spectrum.square().sum(1).sqrt() / self.stft.factor) ** exponent
+        bands = self.envelope.out_features
+        edges = torch.linspace(0, power.shape[1] / 2, bands + 1).long().tolist()
+        parts = [power[:, a:b].mean(1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        levels = torch.log10(torch.stack(parts, -1) + 1e-4)
+        return (levels + 1) / 2
+
+
+class counted:
+    """Within the block `calls` counts how often a module was asked."""
+
+    def __init__(self, module: nn.Module):
+        self.module, self.calls = module, 0
+
+    def __enter__(self) -> counted:
+        self.hook = self.module.register_forward_pre_hook(self._count)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.hook.remove()
+
+    def _count(self, module: nn.Module, inputs: tuple) -> None:
+        self.calls += 1
+
+
+def voice_seeds(seeds: list[int], voices: int) -> list[int]:
+    """A seed for the noise of each voice, voices of a mixture beside each other."""
+    return [item_seed(seed, "voice", number) for seed in seeds for number in range(voices)]
+
+
+def _seen(mouth: Tensor, valid: Tensor) -> Tensor:
+    """Mouths (B, T, 96, 96) uint8 -> the middle (B, T, 88, 88), normalised, 0 where not valid."""
+    edge = (mouth.shape[-1] - SEEN) // 2
+    middle = mouth[..., edge : edge + SEEN, edge : edge + SEEN].float()
+    return (middle / 255 - MEAN) / STD * valid[..., None, None]
+
+
+def _kinds(cond: Conditions) -> dict[str, dict[str, Tensor]]:
+    return {"frames": cond.frames, "tokens": cond.tokens, "vector": cond.vector}
+
+
+def _guides(cond: Conditions, mean: Tensor, guidance: Mapping[str, float]) -> list[Guide]:
+    """A guide for each name: the decoder without that condition."""
+    unknown = set(guidance) - {"mu", *cond.names()}
+    if unknown:
+        raise ConfigError(
+            f"guidance: the decoder has no condition {sorted(unknown)[0]!r}; "
+            f"choices: mu, {', '.join(cond.names())}"
+        )
+    return [
+        Guide(scale, cond.without([name]), torch.zeros_like(mean) if name == "mu" else None)
+        for name, scale in guidance.items()
+    ]
