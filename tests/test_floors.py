@@ -20,6 +20,7 @@ FLOORS = [
     ["corpora", "encoders", "gaussian", "steering"],
     ["diffusion"],
     ["tasks"],
+    ["editing"],
     ["experiment", "performance", "separation"],
     ["training"],
     ["bin"],

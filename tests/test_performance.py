@@ -27,7 +27,7 @@ class HummingTask(torch.nn.Module):
         self.tokenizer = build("tokenizer", {"name": "phone"})
         self.largest = 0
 
-    def generate(self, score, sampler, noise, noise_scale):
+    def generate(self, score, sampler, noise, noise_scale, guidance, shallow, kept):
         frames = score.mask.shape[1]
         self.largest = max(self.largest, frames)
         mel = noise(torch.zeros(1, SPEC.n_mels, frames))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from voicediff.conditions import Conditions
+from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.noise import Noise
 from voicediff.objectives import Estimate, Objective
@@ -141,6 +142,33 @@ class Diffusion(nn.Module):
         if known is not None:
             x0 = torch.where(known.where, known.x0, x0)
         return self._restored(x0, mu) * keep
+
+    def guides(self, scales: Mapping[str, float], mu: Tensor, cond: Conditions) -> list[Guide]:
+        """Guidance by condition for `sample`, one scale each; 0 leaves the condition unguided.
+
+        `mu` stands for the decoder's view of mu. ConfigError for a condition that training never
+        hid (`drop`): the decoder does not know what it is to be without it.
+        """
+        self.require_walk(None, scales)
+        return [
+            Guide(scale, cond.without([name]), torch.zeros_like(mu) if name == "mu" else None)
+            for name, scale in scales.items()
+            if scale
+        ]
+
+    def require_walk(self, shallow: float | None, guidance: Mapping[str, float]) -> None:
+        """ConfigError where `sample` could not begin at `shallow`, or not be guided like this."""
+        low, high = self.sde.t_min, self.sde.t_max
+        if shallow is not None and not low < shallow <= high:
+            raise ConfigError(
+                f"shallow: wants more than {low:g} and at most {high:g}, found {shallow:g}"
+            )
+        for name in guidance:
+            if not self.drop.get(name):
+                raise ConfigError(
+                    f"guidance.{name}: the model was trained without dropping it; "
+                    f"dropped were: {', '.join(self.drop) or 'none'} (task.diffusion.drop)"
+                )
 
     def noised(self, x0: Tensor, mu: Tensor, t: float, noise: Noise) -> Tensor:
         """A state x_t of the data x0, to start `sample` from: x0, mu (B, C, F, T)."""

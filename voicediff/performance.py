@@ -8,13 +8,14 @@ the song.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from voicediff.data.singing import AlignedScore, align_score, collate_scores
+from voicediff.editing import Recording
 from voicediff.music.score import Score
 from voicediff.noise import PlacedNoise
 from voicediff.samplers import Sampler
@@ -42,6 +43,8 @@ class Singer:
     Args:
         sampler: None sings the encoder's mean mu.
         seed: the song's noise.
+        noise_scale, guidance, shallow: of `SingingSynthesis.generate`; None takes the task's own.
+        recording: of the same song, of which a part is kept.
         longest: seconds of a window at most; `overlap`: seconds two windows share.
         min_rest: seconds of rest at which singing is interrupted.
         progress: called with the seconds of song done since the last call.
@@ -52,6 +55,9 @@ class Singer:
     vocoder: Vocoder
     seed: int = 0
     noise_scale: float | None = None
+    guidance: Mapping[str, float] | None = None
+    shallow: float | None = None
+    recording: Recording | None = None
     longest: float = 16.0
     overlap: float = 2.0
     min_rest: float = 0.8
@@ -59,6 +65,18 @@ class Singer:
 
     def wav(self, score: Score) -> Iterator[np.ndarray]:
         """The song's samples in consecutive pieces; together exactly the score's duration."""
+        pieces = self._pieces(score)
+        return pieces if self.recording is None else self.recording.restored(pieces)
+
+    def stretches(self, score: Score) -> Iterator[Stretch]:
+        """Mels of the uninterrupted stretches, in time order."""
+        rate = self.task.mel.frame_rate
+        frames = max(round(score.duration * rate), 1)
+        aligned = align_score(score, self.task.tokenizer, frames, rate, self.task.timing)
+        for start, end in _sung(score, frames, rate, self.min_rest):
+            yield self._stretch(aligned, start, end)
+
+    def _pieces(self, score: Score) -> Iterator[np.ndarray]:
         spec = self.task.mel
         total = round(score.duration * spec.sample_rate)
         done = 0
@@ -69,14 +87,6 @@ class Singer:
                 yield sound[first : first + spec.sample_rate]
             done = stretch.start * spec.hop + len(sound)
         yield np.zeros(total - done, np.float32)
-
-    def stretches(self, score: Score) -> Iterator[Stretch]:
-        """Mels of the uninterrupted stretches, in time order."""
-        rate = self.task.mel.frame_rate
-        frames = max(round(score.duration * rate), 1)
-        aligned = align_score(score, self.task.tokenizer, frames, rate, self.task.timing)
-        for start, end in _sung(score, frames, rate, self.min_rest):
-            yield self._stretch(aligned, start, end)
 
     def _stretch(self, aligned: AlignedScore, start: int, end: int) -> Stretch:
         rate = self.task.mel.frame_rate
@@ -92,11 +102,17 @@ class Singer:
 
     def _window(self, aligned: AlignedScore, first: int) -> tuple[np.ndarray, np.ndarray]:
         device = next(self.task.parameters()).device
+        inputs, kept = collate_scores([aligned]).to(device), None
+        if self.recording is not None:
+            kept = self.recording.window(first, inputs.mask.shape[1]).to(device)
         song = self.task.generate(
-            collate_scores([aligned]).to(device),
+            inputs,
             self.sampler,
             PlacedNoise(self.seed, [first]),
             self.noise_scale,
+            self.guidance,
+            self.shallow,
+            kept,
         )
         frames = aligned.frames
         return song.mel[0, :, :frames].cpu().numpy(), song.f0[0, :frames].cpu().numpy()

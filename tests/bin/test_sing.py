@@ -44,3 +44,35 @@ def test_words_that_do_not_fit_leave_no_file(model, song, capsys):
     assert main([*files, "--model", str(model), "-o", str(song / "song.wav")]) == 2
     assert "4 notes but 2 syllables" in capsys.readouterr().err
     assert not (song / "song.wav").exists()
+
+
+def test_a_phrase_is_sung_anew_and_the_rest_is_kept(model, song):
+    files = ["sing", str(song / "song.mid"), "--lyrics", str(song / "words.txt"), "--steps", "2"]
+    files += ["--model", str(model), "-o"]
+    first, second = song / "first.wav", song / "second.wav"
+    assert main([*files, str(first)]) == 0
+    edit = ["--replace", str(first), "--from", "0.9", "--to", "1.5", "--seed", "7"]
+    assert main([*files, str(second), *edit]) == 0
+    (one, rate), (two, _) = soundfile.read(first), soundfile.read(second)
+    # as a whole a take may be turned down, so that its new part is not over full scale
+    head, tail = slice(0, int(0.87 * rate)), slice(int(1.53 * rate), len(one))
+    loudness = (one[head] @ two[head]) / (one[head] @ one[head])
+    assert all(abs(loudness * one[part] - two[part]).max() < 1e-3 for part in (head, tail))
+    middle = slice(int(1.0 * rate), int(1.4 * rate))
+    assert abs(loudness * one[middle] - two[middle]).max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--keep", "take.wav", "--from", "1"], "each want both --from S and --to S"),
+        (["--from", "1", "--to", "2"], "each want both --from S and --to S"),
+        (["--guidance", "states"], "--guidance states: is written NAME=SCALE"),
+        (["--guidance", "states=1"], "guidance.states: the model was trained without dropping"),
+        (["--shallow", "0.9"], "at most 0.7, found 0.9"),
+    ],
+)
+def test_mistaken_options_are_said(model, song, capsys, options, said):
+    files = ["sing", str(song / "song.mid"), "--lyrics", str(song / "words.txt")]
+    assert main([*files, "--model", str(model), "-o", str(song / "song.wav"), *options]) == 2
+    assert said in capsys.readouterr().err

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from voicediff import experiment
 from voicediff.audio import read_wav, write_wav
+from voicediff.bin.sing import read_guidance
 from voicediff.data.kaldi import read_folder
 from voicediff.data.singing import SingingDataset
 from voicediff.errors import ConfigError
@@ -42,6 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sampler", help="another sampler than the experiment's, by name")
     parser.add_argument(
         "--noise-scale", type=float, help="standard deviation of noise [the model's]"
+    )
+    parser.add_argument(
+        "--guidance",
+        action="append",
+        metavar="NAME=SCALE",
+        help="guidance by condition; repeatable [the model's]",
+    )
+    parser.add_argument(
+        "--shallow", type=float, metavar="T", help="begin at this t from the encoder's mean"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-seconds", type=float, default=40.0, help="of lines sung at once")
@@ -85,6 +95,9 @@ class Decoding:
         self.device = next(task.parameters()).device
         self.vocoder = vocoder.to(self.device)
         self.noise_scale = task.noise_scale if args.noise_scale is None else args.noise_scale
+        guidance = read_guidance(args.guidance)
+        self.guidance = task.guidance if guidance is None else guidance
+        self.shallow = task.shallow if args.shallow is None else args.shallow
         self.sampler_spec = {"name": args.sampler} if args.sampler else sampler
         self.lines: SingingDataset = task.dataset(args.dump, training=False, options={})
         self.recordings = read_folder(args.data)
@@ -139,7 +152,15 @@ class Decoding:
         score = self.recordings.song_score(song)
         sampler = build("sampler", self.sampler_spec, at="sampler")
         seed = item_seed(self.args.seed, song)
-        singer = Singer(self.task, sampler, self.vocoder, seed, self.noise_scale)
+        singer = Singer(
+            self.task,
+            sampler,
+            self.vocoder,
+            seed,
+            self.noise_scale,
+            self.guidance,
+            self.shallow,
+        )
         rate = self.task.mel.sample_rate
         write_wav(folder / "generated.wav", singer.wav(score), rate)
         natural, _ = read_wav(self.recordings.song_wav(song), rate)
@@ -171,7 +192,12 @@ class Decoding:
         seeds = [item_seed(self.args.seed, item["utt"]) for item in items]
         began = time.perf_counter()
         song = self.task.generate(
-            batch["score"].to(self.device), row.sampler, SeededNoise(seeds), self.noise_scale
+            batch["score"].to(self.device),
+            row.sampler,
+            SeededNoise(seeds),
+            self.noise_scale,
+            self.guidance,
+            self.shallow,
         )
         mel, f0 = song.mel.float().cpu().numpy(), song.f0.float().cpu().numpy()
         seconds["network"] += time.perf_counter() - began
@@ -205,6 +231,8 @@ class Decoding:
             "nfe": row.nfe,
             "sampler": self.sampler_spec if row.sampler or row.name == "song" else None,
             "noise_scale": self.noise_scale,
+            "guidance": dict(self.guidance),
+            "shallow": self.shallow,
             "seed": self.args.seed,
             "vocoder": self.args.vocoder,
             "mel": self.task.mel.hash,

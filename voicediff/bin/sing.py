@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from voicediff import experiment
 from voicediff.audio import write_wav
+from voicediff.editing import Recording
 from voicediff.errors import ConfigError
 from voicediff.music import read_score
 from voicediff.music.score import Score
@@ -31,6 +32,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noise-scale", type=float, help="standard deviation of noise [the model's]"
     )
+    parser.add_argument(
+        "--guidance",
+        action="append",
+        metavar="NAME=SCALE",
+        help="move away from what the model sings without the condition; repeatable [the model's]",
+    )
+    parser.add_argument(
+        "--shallow", type=float, metavar="T", help="begin at this t from the encoder's mean"
+    )
+    edit = parser.add_mutually_exclusive_group()
+    edit.add_argument(
+        "--keep", type=Path, metavar="WAV", help="keep --from ... --to of this take, sing the rest"
+    )
+    edit.add_argument(
+        "--replace", type=Path, metavar="WAV", help="sing --from ... --to anew, keep the rest"
+    )
+    parser.add_argument("--from", dest="begin", type=float, metavar="S", help="in seconds")
+    parser.add_argument("--to", dest="end", type=float, metavar="S", help="in seconds")
     parser.add_argument("--seed", type=int, default=0, help="another seed, another rendition")
     parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
 
@@ -62,10 +81,37 @@ def run(args: argparse.Namespace) -> None:
             vocoder,
             args.seed,
             args.noise_scale,
+            read_guidance(args.guidance),
+            args.shallow,
+            kept_recording(args, task),
             progress=lambda seconds: bar.update(min(seconds, bar.total - bar.n)),
         )
         write_wav(args.out, singer.wav(score), task.mel.sample_rate)
     print(f"{args.out}: {score.duration:.1f} s")
+
+
+def read_guidance(assignments: list[str] | None) -> dict[str, float] | None:
+    """`["text=0.5", ...]` as scales by condition; None where nothing is said."""
+    if assignments is None:
+        return None
+    scales = {}
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
+        try:
+            scales[name] = float(value)
+        except ValueError:
+            raise ConfigError(f"--guidance {assignment}: is written NAME=SCALE") from None
+    return scales
+
+
+def kept_recording(args: argparse.Namespace, task: SingingSynthesis) -> Recording | None:
+    """The take that --keep or --replace names, with what is kept of it."""
+    path = args.keep or args.replace
+    if (path is None) != (args.begin is None) or (path is None) != (args.end is None):
+        raise ConfigError("--keep and --replace each want both --from S and --to S")
+    if path is None:
+        return None
+    return Recording.read(path, task.mel, args.begin, args.end, inside=args.keep is not None)
 
 
 def warn_of_range(score: Score, trained: tuple[int, int]) -> None:

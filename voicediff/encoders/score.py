@@ -70,7 +70,7 @@ class ScoreEncoder(nn.Module):
     def forward(self, score: ScoreInputs, comb: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """comb (B, F, T): harmonics of the melody, where used -> mu (B, F, T), states (B, T, D)."""
         mask = score.mask[:, None]  # (B, 1, T)
-        parts = [self._states(score).mT]
+        parts = [torch.cat(self.symbols(score), -1).mT]
         if self.places:
             parts.append(score.places.mT)
         if self.harmonics:
@@ -80,19 +80,17 @@ class ScoreEncoder(nn.Module):
             x = block(x, mask)
         return self.mean(x) * mask, x.mT
 
-    def _states(self, score: ScoreInputs) -> Tensor:
-        """The encoders' states per frame (B, T, text.dim + pitch.dim)."""
+    def symbols(self, score: ScoreInputs) -> tuple[Tensor, Tensor]:
+        """What the text and the pitch encoder say of each frame: (B, T, text.dim), (B, T, pitch.dim)."""
         frames = score.mask.shape[1]
         pitches = score.pitches + PITCHES * score.slurs
         if self.expansion == "after":
-            states = self.text(score.tokens, score.lengths), self.pitch(pitches, score.lengths)
-            return expand(torch.cat(states, -1), score.durations, frames)
+            text = self.text(score.tokens, score.lengths)
+            pitch = self.pitch(pitches, score.lengths)
+            return expand(text, score.durations, frames), expand(pitch, score.durations, frames)
         index = phone_of_frame(score.durations, frames)
         lengths = score.mask.sum(1)
-        return torch.cat(
-            (
-                self.text(score.tokens.gather(1, index), lengths),
-                self.pitch(pitches.gather(1, index), lengths),
-            ),
-            -1,
+        return (
+            self.text(score.tokens.gather(1, index), lengths),
+            self.pitch(pitches.gather(1, index), lengths),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -40,6 +40,7 @@ from voicediff.music.timing import Timing
 from voicediff.noise import Noise, SeededNoise
 from voicediff.registry import Spec, build, register
 from voicediff.samplers import Sampler
+from voicediff.steering import Known
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 
 
@@ -75,6 +76,17 @@ class Song:
     mask: Tensor
 
 
+@dataclass
+class Kept:
+    """Frames that are given: natural-log mel (B, F, T), and where (B, T) bool they are."""
+
+    mel: Tensor
+    where: Tensor
+
+    def to(self, device: torch.device | str) -> Kept:
+        return Kept(self.mel.to(device), self.where.to(device))
+
+
 @register("task", "svs")
 class SingingSynthesis(Task):
     """Singing from notes and syllables: encoders give mu, diffusion from N(mu, I) gives the mel.
@@ -87,14 +99,21 @@ class SingingSynthesis(Task):
         timing: how a syllable's phones share its frames.
         frames: the convolutions that bring expanded encoder states to mu.
         contour: pitch-contour head, or null; without it F0 is the written melody.
-        decoder_sees: beside x and mu: the encoders' `states`, and the `harmonics` of the contour
-            (of the recording's F0 in training).
+        decoder_sees: beside x and mu: the `states` after the convolutions; what the `text` and the
+            `pitch` encoder say, each on its own, so that guidance can leave one out; and the
+            `harmonics` of the contour (of the recording's F0 in training).
         normalize: `none` works on log-mel as it is (Grad-TTS); `bins` takes off the mean of each
-            bin and divides by one standard deviation.
-        diffusion: options of `Diffusion` (distribution of t, residual scale ...).
+            bin and divides by one standard deviation; `range` maps `mel_range` to -1 ... 1
+            (DiffSinger's spec_min and spec_max).
+        mel_range: lowest and highest natural-log mel of `normalize: range`.
+        diffusion: options of `Diffusion` (distribution of t, conditions to drop ...).
         dropout_in_mu: keep the encoder's dropout while the decoder trains, so that the decoder
             meets residuals as large as on songs the encoder never saw.
         noise_scale: standard deviation of the prior's noise in `generate` (Grad-TTS' temperature).
+        shallow: t at which `generate` begins, from mu noised to there (DiffSinger's K / N); None
+            begins at t_max with the process' own prior.
+        guidance: scale of `generate` by condition, e.g. `{text: 0.5}`; each must be in
+            `diffusion.drop`. 0 is no guidance.
         assets: folder with token list, statistics and mel settings (given).
     """
 
@@ -116,16 +135,20 @@ class SingingSynthesis(Task):
         timing: Timing = Timing(),
         frames: FrameLayers = FrameLayers(),
         contour: ContourLayers | None = None,
-        decoder_sees: list[Literal["states", "harmonics"]] = [],  # noqa: B006
-        normalize: Literal["none", "bins"] = "bins",
+        decoder_sees: list[Literal["states", "text", "pitch", "harmonics"]] = [],  # noqa: B006
+        normalize: Literal["none", "bins", "range"] = "bins",
+        mel_range: tuple[float, float] = (-12.0, 0.0),
         diffusion: dict[str, Any] = {},  # noqa: B006
         dropout_in_mu: bool = False,
         noise_scale: float = 1.0,
+        shallow: float | None = None,
+        guidance: dict[str, float] = {},  # noqa: B006
         assets: Path | None = None,
     ):
         super().__init__()
         self.mel, self.timing = mel, timing
         self.dropout_in_mu, self.noise_scale = dropout_in_mu, noise_scale
+        self.shallow, self.guidance = shallow, guidance
         self.tokenizer = build("tokenizer", tokenizer)
         statistics = Statistics.neutral(mel.n_mels)
         if assets is not None:
@@ -133,7 +156,7 @@ class SingingSynthesis(Task):
             read_mel_spec(assets).require(mel, f"{assets}/mel.yaml", "the configuration (task.mel)")
             statistics = read_statistics(assets)
         self.pitch_range = statistics.pitch_range
-        self._set_normalization(statistics, normalize)
+        self._set_normalization(statistics, normalize, mel_range)
         self.decoder_sees, self.contour_weight = decoder_sees, contour.weight if contour else 0.0
         self.prior = self._score_encoder(encoders, frames)
         self.contour = None
@@ -145,6 +168,7 @@ class SingingSynthesis(Task):
         if frames.harmonics or "harmonics" in decoder_sees:
             self.harmonics = Harmonics(mel_filters(mel), mel.sample_rate, mel.win)
         self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
+        self.diffusion.require_walk(shallow, guidance)
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -211,9 +235,9 @@ class SingingSynthesis(Task):
     def _diffusion_losses(
         self, x0: Tensor, mu: Tensor, states: Tensor, f0: Tensor, batch: Batch
     ) -> Losses:
-        mask, noise = batch["score"].mask, SeededNoise(batch["seeds"])
-        cond = self._conditions(states, f0)
-        result = self.diffusion.loss(x0[:, None], mu[:, None], cond, mask, noise)
+        score, noise = batch["score"], SeededNoise(batch["seeds"])
+        cond = self._conditions(score, states, f0)
+        result = self.diffusion.loss(x0[:, None], mu[:, None], cond, score.mask, noise)
         return Losses(
             result.loss, {"diffusion": result.loss.detach()}, result.t, result.by_item.detach()
         )
@@ -227,25 +251,36 @@ class SingingSynthesis(Task):
         sampler: Sampler | None,
         noise: Noise,
         noise_scale: float | None = None,
+        guidance: Mapping[str, float] | None = None,
+        shallow: float | None = None,
+        kept: Kept | None = None,
         callback: Callable | None = None,
     ) -> Song:
         """Sing a batch of aligned scores; without a sampler the mel is mu itself (0 calls).
 
-        noise_scale: None takes the task's own.
+        noise_scale, guidance, shallow: None takes the task's own.
+        kept: mels that are given for some of the frames; the rest is sung around them.
         """
         mu, states = self._mu(score)
         f0 = self._predicted_f0(states, score)
         x = mu[:, None]
         if sampler is not None:
+            cond = self._conditions(score, states, f0)
+            scales = self.guidance if guidance is None else guidance
             x = self.diffusion.sample(
                 sampler,
                 x,
-                self._conditions(states, f0),
+                cond,
                 score.mask,
                 noise,
+                t_start=self.shallow if shallow is None else shallow,
                 noise_scale=self.noise_scale if noise_scale is None else noise_scale,
                 callback=callback,
+                guides=self.diffusion.guides(scales, x, cond),
+                known=self._known(kept),
             )
+        elif kept is not None:
+            x = torch.where(kept.where[:, None, None], self._normalized(kept.mel)[:, None], x)
         mel = self._denormalized(x[:, 0]).clamp(min=float(np.log(self.mel.floor)))
         return Song(mel, f0, score.mask)
 
@@ -307,7 +342,18 @@ class SingingSynthesis(Task):
     def _diffusion(
         self, decoder: Spec, sde: Spec, objective: Spec, options: dict[str, Any]
     ) -> Diffusion:
-        sees = {"states": ("frames", self.prior.dim), "harmonics": ("maps", 1)}
+        sees = {
+            "states": ("frames", self.prior.dim),
+            "text": ("frames", self.prior.text.dim),
+            "pitch": ("frames", self.prior.pitch.dim),
+            "harmonics": ("maps", 1),
+        }
+        unknown = set(options.get("drop", {})) - {*self.decoder_sees, "mu"}
+        if unknown:
+            raise ConfigError(
+                f"task.diffusion.drop: the decoder does not see {', '.join(sorted(unknown))}; "
+                f"choices: {', '.join([*self.decoder_sees, 'mu'])}"
+            )
         network = build(
             "decoder",
             decoder,
@@ -329,19 +375,32 @@ class SingingSynthesis(Task):
             return midi_to_hz(score.melody) * score.mask
         return contour_f0(*self.contour(states, score.mask), score.melody, score.mask)
 
-    def _conditions(self, states: Tensor, f0: Tensor) -> Conditions:
+    def _conditions(self, score: ScoreInputs, states: Tensor, f0: Tensor) -> Conditions:
         cond = Conditions()
         if "states" in self.decoder_sees:
             cond.frames["states"] = states
+        if {"text", "pitch"} & set(self.decoder_sees):
+            symbols = dict(zip(("text", "pitch"), self.prior.symbols(score), strict=True))
+            cond.frames |= {n: x for n, x in symbols.items() if n in self.decoder_sees}
         if "harmonics" in self.decoder_sees:
             cond.maps["harmonics"] = self.harmonics(f0)[:, None]
         return cond
 
-    def _set_normalization(self, statistics: Statistics, normalize: str) -> None:
+    def _known(self, kept: Kept | None) -> Known | None:
+        if kept is None:
+            return None
+        return Known(self._normalized(kept.mel)[:, None], kept.where[:, None, None])
+
+    def _set_normalization(
+        self, statistics: Statistics, normalize: str, mel_range: tuple[float, float]
+    ) -> None:
         mean, std = torch.zeros(self.mel.n_mels), torch.ones(())
         if normalize == "bins":
             mean = torch.tensor(statistics.mel_mean)
             std = torch.tensor(statistics.mel_std)
+        elif normalize == "range":
+            low, high = mel_range
+            mean, std = mean + (low + high) / 2, std * (high - low) / 2
         self.register_buffer("mel_mean", mean[:, None].float())
         self.register_buffer("mel_std", std.float())
 
