@@ -3,7 +3,9 @@
 from voicediff.encoders.base import Encoder
 from voicediff.encoders.conv import ConvEncoder
 from voicediff.encoders.embedding import EmbeddingEncoder
+from voicediff.encoders.face import FaceResNet18
 from voicediff.encoders.lips import LipStacks
+from voicediff.encoders.lips3d import Lips3D
 from voicediff.encoders.talknet import TalkNet
 from voicediff.encoders.transformer import TransformerEncoder
 
@@ -11,7 +13,9 @@ __all__ = [
     "ConvEncoder",
     "EmbeddingEncoder",
     "Encoder",
+    "FaceResNet18",
     "LipStacks",
+    "Lips3D",
     "TalkNet",
     "TransformerEncoder",
 ]

@@ -6,21 +6,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voicediff.encoders.base import Encoder
-from voicediff.layers import length_mask
+from voicediff.encoders.base import LipEncoder
+from voicediff.encoders.pretrained import Pretrained
 from voicediff.registry import register
+
+# ours -> TalkNet's normalisation of grey levels in [0, 1]
+_SCALE, _SHIFT = 0.165 / 0.1688, (0.421 - 0.4161) / 0.1688
 
 
 @register("encoder", "talknet")
-class TalkNet(Encoder):
+class TalkNet(Pretrained, LipEncoder):
     """TalkNet's lip encoder: 3-D convolution, an 18-layer ResNet per frame, convolutions in time.
 
-    Tao et al. 2021, section 3.1.1, as AVDiffuSS (Lee et al. 2024) uses it. inputs (B, L, H, W): grey
-    levels 0 to 255, 112 x 112 there; any size of 32 x 32 or more works. It is here for its published
-    weights; batch norms use running statistics in eval mode, the only sensible one for small batches.
+    Tao et al. 2021, section 3.1.1, as AVDiffuSS (Lee et al. 2024) uses it: 1.6 M, for crops of any
+    size of 32 x 32 or more. It is here for its published weights (`voicediff import-checkpoint`
+    writes a file); batch norms use running statistics in eval mode, the only sensible one for small
+    batches. Frames that were not seen are zeros in and out.
+
+    weights, frozen: see `Pretrained`.
     """
 
-    def __init__(self, dim: int = 64, blocks: int = 5):
+    pretrained = ("enter", "norm", "residual", "temporal", "leave", "leave_norm")
+
+    def __init__(self, dim: int = 64, blocks: int = 5, weights: str = "", frozen: bool = False):
         super().__init__()
         self.dim = dim
         self.enter = nn.Conv3d(1, dim, (5, 7, 7), (1, 2, 2), (2, 3, 3), bias=False)
@@ -30,10 +38,11 @@ class TalkNet(Encoder):
         self.temporal = nn.ModuleList(TemporalBlock(2 * dim) for _ in range(blocks))
         self.leave = nn.Conv1d(2 * dim, dim, 5, padding=2)
         self.leave_norm = nn.BatchNorm1d(dim)
+        self._trust(weights, frozen)
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        mask = length_mask(lengths, inputs.shape[1])[:, None].to(inputs.device)  # (B, 1, L)
-        x = (inputs.float() / 255 - 0.4161) / 0.1688 * mask[:, 0, :, None, None]
+    def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
+        mask = valid[:, None].to(mouth.dtype)  # (B, 1, L)
+        x = (mouth * _SCALE + _SHIFT) * mask[:, 0, :, None, None]
         x = F.relu(self.norm(self.enter(x[:, None])))
         x = F.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
         frames = x.transpose(1, 2)  # (B, L, D, H, W)
@@ -81,7 +90,7 @@ class TemporalBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         h = self.slope(self.depthwise(self.norm(F.relu(x)) * mask)) * mask
-        count = mask.sum((1, 2), keepdim=True) * h.shape[1]
+        count = mask.sum((1, 2), keepdim=True).clamp(min=1) * h.shape[1]
         mean = h.sum((1, 2), keepdim=True) / count
         variance = ((h - mean) * mask).square().sum((1, 2), keepdim=True) / count
         h = self.scale * (h - mean) * torch.rsqrt(variance + 1e-8) + self.shift

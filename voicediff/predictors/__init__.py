@@ -3,5 +3,6 @@
 from voicediff.predictors.base import Predictor
 from voicediff.predictors.ncsnpp import NCSNppPredictor
 from voicediff.predictors.patch_unet import PatchUNet
+from voicediff.predictors.tfgrid import TFGridPredictor
 
-__all__ = ["NCSNppPredictor", "PatchUNet", "Predictor"]
+__all__ = ["NCSNppPredictor", "PatchUNet", "Predictor", "TFGridPredictor"]

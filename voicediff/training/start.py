@@ -13,6 +13,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from voicediff import experiment
+from voicediff.encoders.pretrained import load_pretrained
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.experiment import Config
 from voicediff.registry import Spec, build
@@ -47,8 +48,8 @@ def train(request: Request) -> int:
         task = config.build_task(request.assets)
         loggers = build_loggers(config)
         folders = Folders(request.train, request.dev, request.experiment)
-        if request.init_from and checkpoints.newest(request.experiment) is None:
-            _fine_tune(task, request.init_from, process.is_main_process)
+        if checkpoints.newest(request.experiment) is None:
+            _begin(task, request.init_from, process.is_main_process)
         trainer = Trainer(task, config, training, loggers, folders, process)
         if process.is_main_process:
             _settle(request, config)
@@ -98,6 +99,15 @@ def _settle(request: Request, config: Config) -> None:
         )
     if found:
         experiment.write_config(folder, config)
+
+
+def _begin(task: Task, source: Path | None, report: bool) -> None:
+    """The first weights: those of pre-trained encoders, and of the experiment to start from."""
+    for path in load_pretrained(task):
+        if report:
+            print(f"pre-trained encoder taken from {path}", file=sys.stderr)
+    if source:
+        _fine_tune(task, source, report)
 
 
 def _fine_tune(task: Task, source: Path, report: bool) -> None:

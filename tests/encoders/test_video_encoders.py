@@ -1,0 +1,201 @@
+"""What the published lip and face encoders promise: lips3d, talknet, face_resnet18."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from voicediff.encoders.pretrained import load_pretrained
+from voicediff.errors import DataError
+from voicediff.layers import length_mask
+from voicediff.registry import build
+from voicediff.training.average import averaged
+from voicediff.training.options import Average
+
+LIPS = {
+    "lips3d": {"dim": 12, "width": 4, "layers": 2},
+    "lips3d shuffled": {
+        "name": "lips3d",
+        "dim": 12,
+        "trunk": "shufflenet",
+        "multiplier": 0.5,
+        "layers": 2,
+        "norm": "group",
+        "act": "relu",
+    },
+    "talknet": {"dim": 16, "blocks": 2},
+}
+FACE = {"name": "face_resnet18", "dim": 8, "width": 4}
+
+each = pytest.mark.parametrize("case", LIPS)
+
+
+def made(case, seed=0, **options):
+    torch.manual_seed(seed)
+    return build("encoder", {"name": case, **LIPS[case], **options}).eval()
+
+
+def face_encoder(seed=0, **options):
+    torch.manual_seed(seed)
+    return build("encoder", {**FACE, **options}).eval()
+
+
+def video(batch=3, frames=9, size=40):
+    return torch.randn(batch, frames, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@each
+@torch.no_grad()
+def test_padding_and_neighbours_do_not_change_lip_states(case):
+    encoder, mouth = made(case), video()
+    lengths = torch.tensor([9, 6, 8])
+    together = encoder(mouth, length_mask(lengths, 9))
+    assert together.shape == (3, 9, encoder.dim)
+    for i, n in enumerate(lengths.tolist()):
+        alone = encoder(mouth[i : i + 1, :n], torch.ones(1, n, dtype=torch.bool))
+        assert (together[i : i + 1, :n] - alone).abs().max() < 2e-5 * alone.abs().max()
+        assert not together[i, n:].any()
+
+
+@each
+@torch.no_grad()
+def test_batches_of_one_two_and_three_agree(case):
+    encoder, mouth = made(case), video()
+    valid = torch.ones(3, 9, dtype=torch.bool)
+    valid[1, 3:5] = False
+    three = encoder(mouth, valid)
+    for size in (1, 2):
+        fewer = encoder(mouth[:size], valid[:size])
+        assert (fewer - three[:size]).abs().max() < 2e-5 * three.abs().max()
+
+
+@each
+@torch.no_grad()
+def test_frames_that_are_not_seen_have_no_effect(case):
+    encoder, mouth = made(case), video(1)
+    valid = torch.tensor([[True] * 4 + [False] * 2 + [True] * 3])
+    other = mouth.clone()
+    other[:, 4:6] = 7.0
+    assert torch.equal(encoder(mouth, valid), encoder(other, valid))
+    nothing = encoder(mouth, torch.zeros_like(valid))
+    assert nothing.shape == (1, 9, encoder.dim) and not nothing.any()
+
+
+@each
+@torch.no_grad()
+def test_states_follow_the_motion_of_the_lips(case):
+    encoder, mouth = made(case), video(1)
+    valid = torch.ones(1, 9, dtype=torch.bool)
+    swapped = mouth.clone()
+    swapped[:, [3, 4]] = mouth[:, [4, 3]]
+    change = (encoder(swapped, valid) - encoder(mouth, valid)).abs().amax(-1)[0]
+    assert change[3] > 1e-4 and change[4] > 1e-4
+
+
+@each
+def test_gradients_reach_every_parameter_of_a_lip_encoder(case):
+    encoder = made(case).train()
+    valid = length_mask(torch.tensor([9, 6, 8]))
+    encoder(video(), valid).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
+
+
+@each
+@torch.no_grad()
+def test_state_dict_round_trip_of_a_lip_encoder(case):
+    first, second = made(case), made(case, seed=5)
+    second.load_state_dict(first.state_dict(), strict=True)
+    valid = torch.ones(3, 9, dtype=torch.bool)
+    assert torch.equal(first(video(), valid), second(video(), valid))
+
+
+def test_small_batches_train_as_they_are_used_with_group_norm():
+    encoder, mouth = made("lips3d", norm="group", dropout=0.0), video()
+    valid = torch.ones(3, 9, dtype=torch.bool)
+    assert torch.allclose(encoder.train()(mouth, valid), encoder.eval()(mouth, valid), atol=1e-6)
+
+
+@torch.no_grad()
+def test_face_vectors_do_not_depend_on_the_batch():
+    encoder = face_encoder()
+    faces = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    three = encoder(faces)
+    assert three.shape == (3, 8) and torch.allclose(three.norm(dim=-1), torch.ones(3))
+    assert torch.allclose(encoder(faces[1:2]), three[1:2], atol=1e-6)
+    assert (three[0] - three[1]).abs().max() > 1e-4
+
+
+def test_gradients_reach_every_parameter_of_the_face_encoder():
+    encoder = face_encoder(unit=False).train()
+    encoder(torch.rand(3, 3, 64, 64)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
+
+
+def test_torchvisions_names_fill_the_face_encoder(tmp_path):
+    donor = face_encoder(seed=3)
+    weights = {n: t.clone() for n, t in donor.state_dict().items() if not n.startswith("fc.")}
+    weights |= {"fc.weight": torch.zeros(1000, 32), "fc.bias": torch.zeros(1000)}
+    assert {"conv1.weight", "bn1.running_mean", "layer2.0.downsample.1.weight"} <= set(weights)
+    torch.save(weights, tmp_path / "resnet18.pth")
+    encoder = face_encoder(weights=str(tmp_path / "resnet18.pth"))
+    own = encoder.fc.weight.clone()
+    assert load_pretrained(torch.nn.Sequential(encoder)) == [str(tmp_path / "resnet18.pth")]
+    assert torch.equal(encoder.layer4[1].conv2.weight, donor.layer4[1].conv2.weight)
+    assert torch.equal(encoder.fc.weight, own)
+
+
+def lip_file(path):
+    """A lip-reading checkpoint as its authors write them, with a recogniser behind."""
+    donor = made("lips3d", seed=3)
+    names = ("frontend3D.", "trunk.")
+    weights = {f"module.{n}": t for n, t in donor.state_dict().items() if n.startswith(names)}
+    weights["module.tcn.tcn_output.weight"] = torch.zeros(500, 8)
+    torch.save({"epoch_idx": 3, "model_state_dict": weights}, path)
+    return donor
+
+
+def test_frozen_lips_keep_their_weights_and_statistics(tmp_path):
+    donor = lip_file(tmp_path / "lips.pth")
+    encoder = made("lips3d", weights=str(tmp_path / "lips.pth"), frozen=True)
+    load_pretrained(encoder)
+    average = averaged(encoder, Average())
+    trained = [p for p in encoder.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(trained, 0.1)
+    for _ in range(2):
+        encoder.train()(video(), torch.ones(3, 9, dtype=torch.bool)).square().sum().backward()
+        optimizer.step()
+        average.update_parameters(encoder)
+    for network in (encoder, average.module):
+        for name, tensor in network.state_dict().items():
+            if name.startswith(("frontend3D.", "trunk.")):
+                assert torch.equal(tensor, donor.state_dict()[name]), name
+    assert not torch.equal(encoder.enter.weight, made("lips3d").enter.weight)
+    modes = {n: m.training for n, m in encoder.named_modules()}
+    assert not modes["trunk.layer1.0.bn1"] and modes["temporal.0.dropout"]
+
+
+def test_tuned_lips_learn_on(tmp_path):
+    donor = lip_file(tmp_path / "lips.pth")
+    encoder = made("lips3d", weights=str(tmp_path / "lips.pth"))
+    load_pretrained(encoder)
+    assert torch.equal(encoder.trunk.layer1[0].conv1.weight, donor.trunk.layer1[0].conv1.weight)
+    assert all(p.requires_grad for p in encoder.parameters())
+    assert encoder.train().trunk.training
+
+
+def test_a_file_that_does_not_fit_is_described(tmp_path):
+    path = tmp_path / "lips.safetensors"
+    save_file({"trunk.layer1.0.conv1.weight": torch.zeros(1)}, path)
+    encoder = made("lips3d", weights=str(path))
+    with pytest.raises(
+        DataError, match=r"lips.safetensors: does not fit: trunk.layer1.0.conv1.weight is \(1,\)"
+    ):
+        encoder.load_pretrained()
+    with pytest.raises(DataError, match="missing.pth: No such file"):
+        made("lips3d", weights=str(tmp_path / "missing.pth")).load_pretrained()
+
+
+def test_published_names_of_the_shuffled_trunk():
+    names = set(made("lips3d shuffled", norm="batch").trunk.state_dict())
+    assert {"stage2.0.branch1.2.weight", "stage4.3.branch2.6.bias", "conv5.1.running_var"} <= names
