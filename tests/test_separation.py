@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from voicediff.audio import read_wav
+from voicediff.audio import STFT, read_wav
 from voicediff.separation import (
     Piece,
     Scene,
@@ -30,7 +30,7 @@ class BrightnessTask(torch.nn.Module):
     def __init__(self, noisy=0.0):
         super().__init__()
         self.anchor = torch.nn.Parameter(torch.zeros(()))
-        self.noisy, self.largest = noisy, 0
+        self.stft, self.noisy, self.largest = STFT(), noisy, 0
 
     def separate(
         self, mixture, mouth, valid, face, frames, sampler, noise, noise_scale=None, guidance=None

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +20,11 @@ from torch import Tensor
 from voicediff.audio import write_wav
 from voicediff.audio.wav import PEAK
 from voicediff.data.clips import FPS, HOP, SAMPLE_RATE
-from voicediff.noise import PlacedNoise, item_seed
+from voicediff.data.separation import ListedMixtures
+from voicediff.noise import PlacedNoise, SeededNoise, item_seed
 from voicediff.samplers import Sampler
 from voicediff.steering import Windows
-from voicediff.tasks.base import Task
-
-PLACES = HOP // 128  # frames of the spectrum in one frame of video
+from voicediff.tasks.avss import Separated, SpeechSeparation, voice_seeds
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Separator:
         progress: called with the seconds of talk done since the last call.
     """
 
-    task: Task
+    task: SpeechSeparation
     sampler: Sampler | None
     seed: int = 0
     noise_scale: float | None = None
@@ -153,7 +153,7 @@ class Separator:
         for number in range(self.samples):
             found = self.task.separate(
                 mixture, mouth, valid, face, frames, self.sampler,
-                VoiceNoise(item_seed(self.seed, number), first * PLACES),
+                VoiceNoise(item_seed(self.seed, number), first * HOP // self.task.stft.hop),
                 self.noise_scale, dict(self.guidance),
             )  # fmt: skip
             drawn.append(found.voices[0].float().cpu().numpy())
@@ -161,6 +161,31 @@ class Separator:
             values = agreement(np.stack(drawn))
             self.confidences.append(Confidence(first / FPS, last / FPS, values))
         return shared_out(drawn[0], scene.sound(first, last)) if self.consistent else drawn[0]
+
+
+def batches_of(
+    task: SpeechSeparation, mixtures: ListedMixtures, size: int
+) -> Iterator[dict[str, Any]]:
+    """The mixtures of a list in batches of at most `size`, on the CPU."""
+    for first in range(0, len(mixtures), size):
+        indices = range(first, min(first + size, len(mixtures)))
+        yield task.collate([mixtures.item(i, 0) for i in indices], [0] * len(indices))
+
+
+def separate_batch(
+    task: SpeechSeparation,
+    batch: dict[str, Any],
+    sampler: Sampler | None,
+    seed: int,
+    noise_scale: float | None = None,
+    guidance: Mapping[str, float] = {},
+) -> Separated:
+    """Separate a batch on the task's device; a mixture's noise follows `seed` and its name."""
+    device = next(task.parameters()).device
+    names = ("mixture", "mouth", "valid", "face", "frames")
+    inputs = (batch[name].to(device) for name in names)
+    seeds = voice_seeds([item_seed(seed, utt) for utt in batch["utts"]], batch["mouth"].shape[1])
+    return task.separate(*inputs, sampler, SeededNoise(seeds), noise_scale, guidance)
 
 
 class VoiceNoise:
