@@ -192,7 +192,7 @@ def test_a_file_that_does_not_fit_is_described(tmp_path):
         DataError, match=r"lips.safetensors: does not fit: trunk.layer1.0.conv1.weight is \(1,\)"
     ):
         encoder.load_pretrained()
-    with pytest.raises(DataError, match="missing.pth: No such file"):
+    with pytest.raises(DataError, match=r"missing.pth: No such file"):
         made("lips3d", weights=str(tmp_path / "missing.pth")).load_pretrained()
 
 
