@@ -152,11 +152,21 @@ def test_unknown_genders_make_different_voices():
     assert {m.pair for m in made.mixtures} == {"same-voice", "different-voice"}
 
 
+def test_one_voice_in_noise_is_a_mixture_too():
+    drawer = Drawer(entries(), PROTOCOLS["own"], speakers=1)
+    assert drawer.pairs == ("one-voice",)
+    made = draw_list(drawer, "own", "dev", 8, seed=1, noise=(-12, -12))
+    assert len(made.mixtures) == 8 and {m.pair for m in made.mixtures} == {"one-voice"}
+    mixed = mix(made.mixtures[0], [clip(51, 0)])
+    ratio = mixed.sources[0].std() / (mixed.mixture - mixed.sources[0]).std()
+    assert 20 * np.log10(ratio) == pytest.approx(12, abs=0.1)
+
+
 def test_what_cannot_be_mixed_is_said():
     with pytest.raises(DataError, match="no two clips of 51 frames"):
         draw_list(Drawer(entries(1, 0, 1), PROTOCOLS["own"]), "own", "dev", 3, seed=1)
-    with pytest.raises(ConfigError, match="at least 2"):
-        Drawer(entries(), PROTOCOLS["own"], speakers=1)
+    with pytest.raises(ConfigError, match="at least 1"):
+        Drawer(entries(), PROTOCOLS["own"], speakers=0)
     with pytest.raises(ConfigError, match="no pair 'other'"):
         Drawer(entries(), PROTOCOLS["own"]).draw(0, "other")
 

@@ -17,6 +17,7 @@ from voicediff.noise import item_seed
 
 SAME_VOICE, SAME_GENDER, OTHER_GENDER = "same-voice", "same-gender", "different-gender"
 OTHER_VOICE = "different-voice"  # where genders are not known
+ALONE = "one-voice"  # in noise: speech enhancement
 PAIRS = (OTHER_GENDER, SAME_GENDER, SAME_VOICE)
 _PEAK = 0.9  # of full scale, of the mixture
 _ATTEMPTS = 20  # to find a mixture that is not in the list yet
@@ -74,7 +75,8 @@ class Mixture:
     """A mixture before it is made.
 
     Attributes:
-        pair: "same-voice", "same-gender", "different-gender", or "different-voice" (genders unknown).
+        pair: "same-voice", "same-gender", "different-gender", "different-voice" (genders unknown), or
+            "one-voice".
         noise: dB of pink noise relative to the first source, None for none; `seed` makes it.
     """
 
@@ -161,9 +163,9 @@ class Drawer:
         speakers: int = 2,
         frames: int | None = None,
     ):
-        """`frames`: another length than the protocol's. Raises ConfigError for less than 2 speakers."""
-        if speakers < 2:
-            raise ConfigError(f"speakers: a mixture has at least 2, found {speakers}")
+        """`frames`: another length than the protocol's. One speaker is for noise to be added to."""
+        if speakers < 1:
+            raise ConfigError(f"speakers: a mixture has at least 1, found {speakers}")
         entries = sorted(entries, key=lambda e: e.id)
         self.protocol, self.speakers = protocol, speakers
         self.frames = frames or protocol.frames
@@ -173,7 +175,7 @@ class Drawer:
             if entry.frames >= self.frames:
                 self._clips.setdefault(entry.speaker, []).append(entry)
         self._gender = {name: clips[0].gender for name, clips in self._clips.items()}
-        self._grouped = {pair: self._groups(pair) for pair in (*PAIRS, OTHER_VOICE)}
+        self._grouped = {pair: self._groups(pair) for pair in (*PAIRS, OTHER_VOICE, ALONE)}
         self.pairs = tuple(pair for pair, groups in self._grouped.items() if groups)
 
     def draw(
@@ -206,6 +208,8 @@ class Drawer:
     def _groups(self, pair: str) -> list[list[str]]:
         """Sets of speakers from which one mixture's may be taken."""
         names = sorted(self._clips)
+        if self.speakers == 1 or pair == ALONE:
+            return [names] if self.speakers == 1 and pair == ALONE and names else []
         if pair == SAME_VOICE:
             return [[name] for name in names if len(self._clips[name]) >= self.speakers]
         by_gender = {g: [n for n in names if self._gender[n] == g] for g in ("m", "f")}
@@ -230,6 +234,8 @@ class Drawer:
 
     def _kind(self, chosen: Sequence[Entry]) -> str:
         genders = {entry.gender for entry in chosen}
+        if len(chosen) == 1:
+            return ALONE
         if len({entry.speaker for entry in chosen}) == 1:
             return SAME_VOICE
         if "" in genders:
@@ -249,7 +255,7 @@ def draw_list(
 
     No mixture is in it twice: few clips may give a shorter list. Raises DataError for none.
     """
-    pairs = [p for p in drawer.protocol.pairs if p in drawer.pairs]
+    pairs = [p for p in (*drawer.protocol.pairs, ALONE) if p in drawer.pairs]
     if (
         OTHER_GENDER in drawer.protocol.pairs
         and OTHER_GENDER not in pairs

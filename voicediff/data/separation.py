@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from voicediff.data.clips import HOP, Clip, read_clip
 from voicediff.data.faults import VideoFaults, disturb
 from voicediff.data.mixtures import (
+    ALONE,
     OTHER_VOICE,
     PROTOCOLS,
     Drawer,
@@ -38,7 +39,7 @@ class MixtureOptions:
         protocol: `own`, `avdiffuss` or `lrs3-2mix`: levels, kinds of pairs, length.
         pairs: kinds of pairs to draw, by default the protocol's; phases may begin with the easy ones.
         frames: length in frames of 40 ms, by default the protocol's.
-        voices: speakers in a mixture.
+        voices: speakers in a mixture; 1 is enhancement, and wants noise.
         noise: range in dB relative to the first voice of pink noise, or null.
     """
 
@@ -99,11 +100,11 @@ class ListedMixtures(Dataset):
 
 
 def listed(folder: Path, options: MixtureOptions) -> ListedMixtures:
-    """The list of the protocol in a prepared folder; where it has none, one that is drawn."""
+    """The list of the protocol in a prepared folder; where it has none that fits, one is drawn."""
     clips = read_prepared(folder)
     path = folder / "lists" / f"{options.protocol}.json"
-    if path.is_file():
-        made = read_list(path).only(clips)
+    made = read_list(path).only(clips) if path.is_file() else None
+    if made is not None and all(len(m.sources) == options.voices for m in made.mixtures):
         if options.pairs:
             kept = tuple(m for m in made.mixtures if m.pair in options.pairs)
             made = MixtureList(made.name, made.split, kept or made.mixtures)
@@ -118,6 +119,8 @@ def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
         raise ConfigError(
             f"data.protocol: no protocol {options.protocol!r}; choices: {', '.join(PROTOCOLS)}"
         )
+    if options.voices == 1 and options.noise is None:
+        raise ConfigError("data.noise: a voice alone wants noise; give a range like [-15, 0]")
     entries = [clip.entry for clip in clips.values()]
     return Drawer(entries, PROTOCOLS[options.protocol], options.voices, options.frames)
 
@@ -125,7 +128,7 @@ def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
 def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:
     """The kinds of pairs to draw in turn; where genders are not known, any two voices."""
     wanted = options.pairs or list(drawer.protocol.pairs)
-    found = [pair for pair in wanted if pair in drawer.pairs]
+    found = [pair for pair in (*wanted, ALONE) if pair in drawer.pairs]
     if not found and OTHER_VOICE in drawer.pairs:
         found = [OTHER_VOICE]
     if not found:
