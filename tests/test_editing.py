@@ -34,9 +34,7 @@ def test_kept_samples_stand_in_their_place_and_all_else_is_new(take):
 
 def test_the_size_of_the_pieces_does_not_matter(take):
     recording = Recording(take, SPEC, [(0.3, 0.9), (1.1, 2.0)])
-    one, two = (
-        np.concatenate(list(recording.restored(pieces(2 * RATE, n)))) for n in (777, 30000)
-    )
+    one, two = (np.concatenate(list(recording.restored(pieces(2 * RATE, n)))) for n in (777, 30000))
     np.testing.assert_array_equal(one, two)
 
 

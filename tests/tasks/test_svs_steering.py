@@ -33,7 +33,10 @@ def sing(task, steps=2, **options):
     return task.generate(scores, sampler, SeededNoise([1]), **options)
 
 
-GUIDED = ("task.decoder_sees=[text, pitch, harmonics]", "task.diffusion.drop={text: 0.1, pitch: 0.2}")
+GUIDED = (
+    "task.decoder_sees=[text, pitch, harmonics]",
+    "task.diffusion.drop={text: 0.1, pitch: 0.2}",
+)
 
 
 def test_text_and_pitch_are_conditions_of_their_own_with_a_scale_each():
