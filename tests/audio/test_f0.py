@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicediff.audio import f0, read_wav
+from voicediff.audio import f0, f0_and_periodicity, read_wav
 
 RATE, HOP = 22050, 256
 REAL = Path(
@@ -117,3 +117,13 @@ def test_a_real_song_agrees_with_praat():
     error = np.abs(1200 * np.log2(ours[both] / praat[both]))
     assert np.median(error) < 5 and np.mean(error < 50) > 0.98
     assert np.mean((ours > 0) == (praat > 0)) > 0.93
+
+
+def test_periodicity_is_high_for_tones_low_for_noise_and_0_in_silence():
+    rate, hop = 22050, 256
+    time = np.arange(rate) / rate
+    tone = 0.3 * np.sin(2 * np.pi * 220 * time).astype(np.float32)
+    noise = 0.3 * np.random.default_rng(0).standard_normal(rate).astype(np.float32)
+    found = [f0_and_periodicity(x, rate, hop)[1] for x in (tone, noise, np.zeros_like(tone))]
+    assert found[0][3:-3].min() > 0.99 and found[1].max() < 0.6 and found[2].max() == 0
+    assert all(len(x) == rate // hop for x in found)

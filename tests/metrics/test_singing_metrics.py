@@ -384,3 +384,58 @@ def test_silence_and_nothing_voiced_give_nan_not_errors():
     found = score_row([silent], [silent], MelSpec())
     assert np.isnan(found["sung_f0_distance"]) and np.isnan(found["harmonic_contrast"])
     assert found["vuv_error"] == 0
+
+
+def sine(hz, seconds=1.0, gain=0.3):
+    """A tone (N,) whose frequency may change with time."""
+    hz = np.broadcast_to(hz, int(seconds * RATE))
+    return (gain * np.sin(2 * np.pi * np.cumsum(hz) / RATE)).astype(np.float32)
+
+
+def sounds(name, natural, made, score=None, **options):
+    metric = build("metric", {"name": name, **options})
+    pair = [Item(wav=natural, score=score)], [Item(wav=made, score=score)]
+    return score_row(*pair, MelSpec(), [metric])
+
+
+def test_a_gain_costs_its_decibels_and_its_share_of_the_spectrum():
+    wav = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    found = sounds("multi_stft", wav, 0.5 * wav)
+    assert found["log_spectral_distance"] == pytest.approx(20 * np.log10(2), abs=0.01)
+    assert found["multi_stft"] == pytest.approx(0.5 + np.log(2), abs=0.01)
+    assert sounds("multi_stft", wav, -wav)["multi_stft"] == pytest.approx(0, abs=1e-6)
+
+
+def test_periodicity_error_hears_noise_for_a_tone():
+    tone, noise = sine(220.0), np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    assert sounds("periodicity_error", tone, 0.5 * tone)["periodicity_error"] < 1e-3
+    mixed = sounds("periodicity_error", tone, tone + 0.1 * noise)["periodicity_error"]
+    assert 0.02 < mixed < sounds("periodicity_error", tone, noise)["periodicity_error"]
+    assert sounds("periodicity_error", tone, noise)["periodicity_error"] > 0.5
+
+
+def test_jitter_forgives_vibrato_and_drift_but_not_trembling():
+    score = Score((Note(0.0, 2.0, 57, "아"),), 2.0)
+    time = np.arange(2 * RATE) / RATE
+    swaying = 220 * 2 ** (0.4 / 12 * np.sin(2 * np.pi * 5.4 * time) + 0.3 / 12 * time)
+    trembling = swaying * 2 ** (0.1 / 12 * np.sin(2 * np.pi * 16.0 * time))
+
+    def jitter(hz):
+        wav = sine(hz, 2.0)
+        return sounds("f0_jitter", wav, wav, score)["f0_jitter"]
+
+    assert jitter(swaying) < 1.0 < 2.0 < jitter(trembling) < 10 / np.sqrt(2) + 1
+
+
+def test_short_notes_have_no_jitter_to_measure():
+    score = Score((Note(0.0, 0.4, 57, "아"),), 1.0)
+    wav = sine(220.0)
+    assert np.isnan(sounds("f0_jitter", wav, wav, score)["f0_jitter"])
+
+
+def test_the_ninth_decile_of_the_distance_to_sung_f0():
+    flat = np.full(100, 200.0)
+    other = flat * 2 ** (np.arange(100) / 1200)
+    found = row("sung_f0_distance", f0_items([flat]), f0_items([other]))
+    assert found["sung_f0_distance"] == pytest.approx(49.5, abs=0.01)
+    assert found["sung_f0_distance_p90"] == pytest.approx(89.1, abs=0.01)

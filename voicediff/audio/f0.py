@@ -30,12 +30,22 @@ def f0(
     every lag: a glide is not shifted. The deepest minima are the candidates; a Viterbi path
     through them and an unvoiced state pays for jumps and for changes of voicing (Boersma 1993).
     """
+    return f0_and_periodicity(wav, sample_rate, hop, fmin, fmax)[0]
+
+
+def f0_and_periodicity(
+    wav: np.ndarray, sample_rate: int, hop: int, fmin: float = 60.0, fmax: float = 1200.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """F0 as by `f0`, and how periodic each frame is, (T,) from 0 to 1, voiced or not.
+
+    Periodicity is 1 minus the smallest normalised difference at any lag; 0 where it is silent.
+    """
     wav = np.asarray(wav, np.float32)
     frames = len(wav) // hop
     longest, shortest = int(np.ceil(sample_rate / fmin)), int(sample_rate / fmax)
     size = round(2.5 * sample_rate / fmin)
     if frames == 0:
-        return np.zeros(0, np.float32)
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
     wav = np.pad(_lowpass(wav, sample_rate), (0, max(size - len(wav), 0)))
     windows = np.lib.stride_tricks.sliding_window_view(wav, size)
     centres = np.arange(frames) * hop + hop // 2
@@ -44,13 +54,15 @@ def f0(
         _candidates(windows[starts[i : i + _BLOCK]], shortest, longest)
         for i in range(0, frames, _BLOCK)
     ]
-    lags, costs, levels = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    costs[levels < max(SILENT, QUIET * levels.max())] = np.inf
+    lags, costs, levels, periodicity = map(np.concatenate, zip(*blocks, strict=True))
+    silent = levels < max(SILENT, QUIET * levels.max())
+    costs[silent], periodicity[silent] = np.inf, 0.0
     octaves = -np.log2(np.maximum(lags, 1.0))
     path = _best_path(costs, octaves, jump=JUMP * 0.01 * sample_rate / hop)
     voiced = path < lags.shape[1]
     chosen = lags[np.arange(frames), np.where(voiced, path, 0)]
-    return np.where(voiced, sample_rate / np.maximum(chosen, 1.0), 0.0).astype(np.float32)
+    pitch = np.where(voiced, sample_rate / np.maximum(chosen, 1.0), 0.0).astype(np.float32)
+    return pitch, periodicity
 
 
 def _lowpass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -63,8 +75,8 @@ def _lowpass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def _candidates(
     frames: np.ndarray, shortest: int, longest: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lags (T, K) in samples, their costs (T, K; inf where there is none), levels (T,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Lags (T, K) in samples, their costs (T, K; inf where there is none), levels, periodicity (T,)."""
     frames = frames - frames.mean(1, keepdims=True)
     levels = np.sqrt(np.square(frames).mean(1))
     aperiodicity = _aperiodicity(frames / np.maximum(levels, 1e-9)[:, None], longest + 3)
@@ -79,7 +91,8 @@ def _candidates(
     found = np.take_along_axis(minimum, best, 1)
     lags = best + shortest + np.where(found, np.clip(offset, -1, 1), 0.0)
     costs = np.where(found, b - 0.25 * (a - c) * offset + ascent[best], np.inf)
-    return lags.astype(np.float32), costs.astype(np.float32), levels
+    periodicity = np.clip(1 - middle.min(1), 0, 1).astype(np.float32)
+    return lags.astype(np.float32), costs.astype(np.float32), levels, periodicity
 
 
 def _aperiodicity(frames: np.ndarray, lags: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from voicediff.metrics.distortion import (
 )
 from voicediff.metrics.frechet import PatchFrechet
 from voicediff.metrics.hearing import ExtendedIntelligibility, PerceptualQuality
+from voicediff.metrics.jitter import F0Jitter
 from voicediff.metrics.onset import OnsetError
 from voicediff.metrics.pitch import (
     F0Correlation,
@@ -23,6 +24,7 @@ from voicediff.metrics.pitch import (
     VoicingError,
 )
 from voicediff.metrics.row import score_row, score_utterances, singing_metrics
+from voicediff.metrics.sound import MultiStft, PeriodicityError
 from voicediff.metrics.spectrum import LogMelError, ModulationRatio, VarianceRatio
 from voicediff.metrics.tune import NoteError, WithinCents
 from voicediff.metrics.voices import (
@@ -37,6 +39,7 @@ from voicediff.metrics.voices import (
 __all__ = [
     "ExtendedIntelligibility",
     "F0Correlation",
+    "F0Jitter",
     "FilteredSDR",
     "HarmonicContrast",
     "Item",
@@ -45,11 +48,13 @@ __all__ = [
     "MelCepstralDistortion",
     "Metric",
     "ModulationRatio",
+    "MultiStft",
     "NoteError",
     "OnsetError",
     "Pair",
     "PatchFrechet",
     "PerceptualQuality",
+    "PeriodicityError",
     "ScaleInvariantSDR",
     "Selection",
     "SemitoneAccuracy",

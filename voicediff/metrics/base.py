@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from voicediff.audio import MelSpec, f0, log_mel
+from voicediff.audio import MelSpec, f0_and_periodicity, log_mel
 from voicediff.errors import DataError
 from voicediff.music.score import Score
 
@@ -25,6 +25,7 @@ class Item:
         mel: log-mel (F, T) as the model made it; of a recording, that of the recording.
         wav: sound (N,).
         f0: (T,) in Hz, 0 where unvoiced; by default measured from `wav`.
+        periodicity: (T,) from 0 to 1; by default measured with F0 from `wav`.
         heard: log-mel (F, T) of `wav`: what went through the vocoder.
         score: the notes; time 0 is the first sample.
     """
@@ -34,19 +35,21 @@ class Item:
     f0: np.ndarray | None = None
     heard: np.ndarray | None = None
     score: Score | None = None
+    periodicity: np.ndarray | None = None
 
     def prepared(self, spec: MelSpec) -> Item:
         """The item with all that follows from what is known filled in."""
-        heard, pitch = self.heard, self.f0
+        heard, pitch, periodicity = self.heard, self.f0, self.periodicity
         if self.wav is not None:
             wav = np.ascontiguousarray(self.wav, np.float32)
             if heard is None:
                 heard = log_mel(torch.from_numpy(wav), spec).numpy()
-            if pitch is None:
-                pitch = f0(wav, spec.sample_rate, spec.hop)
+            if pitch is None or periodicity is None:
+                found, periodicity = f0_and_periodicity(wav, spec.sample_rate, spec.hop)
+                pitch = found if pitch is None else pitch
         mel = heard if self.mel is None else self.mel
         heard = mel if heard is None else heard
-        return replace(self, mel=mel, heard=heard, f0=pitch)
+        return replace(self, mel=mel, heard=heard, f0=pitch, periodicity=periodicity)
 
     @property
     def frames(self) -> int:
@@ -56,11 +59,10 @@ class Item:
 
     def cut(self, frames: int, hop: int) -> Item:
         """The first `frames` frames."""
-        mel, heard, pitch, wav = (
-            None if x is None else x[..., : frames * scale]
-            for x, scale in ((self.mel, 1), (self.heard, 1), (self.f0, 1), (self.wav, hop))
-        )
-        return replace(self, mel=mel, heard=heard, f0=pitch, wav=wav)
+        by_frame = (self.mel, self.heard, self.f0, self.periodicity)
+        mel, heard, pitch, periodicity = (None if x is None else x[..., :frames] for x in by_frame)
+        wav = None if self.wav is None else self.wav[: frames * hop]
+        return replace(self, mel=mel, heard=heard, f0=pitch, periodicity=periodicity, wav=wav)
 
 
 @dataclass(frozen=True)

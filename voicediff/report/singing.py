@@ -26,8 +26,15 @@ SPECTRUM = (
     Column("frechet_fine", "Fréchet, fine", "", "lower"),
     Column("harmonic_contrast", "harmonic contrast", "dB", "near", "copy"),
 )
+SOUND = (
+    Column("multi_stft", "multi-resolution STFT", "", "lower", digits=3),
+    Column("log_spectral_distance", "log-spectral distance", "dB", "lower"),
+    Column("periodicity_error", "periodicity error", "", "lower", digits=3),
+    Column("f0_jitter", "F0 jitter, long notes", "cents", "near", "natural", digits=1),
+)
 PITCH = (
     Column("sung_f0_distance", "distance to sung F0", "cents", "lower", digits=1),
+    Column("sung_f0_distance_p90", "its 90th percentile", "cents", "lower", digits=1),
     Column("log_f0_rmse", "log-F0 RMSE", "", "lower", digits=4),
     Column("f0_correlation", "F0 correlation", "", "higher", digits=3),
     Column("vuv_error", "V/UV error", "%", "lower", scale=100.0),
@@ -60,6 +67,10 @@ NOTES = {
     "the melody alone gives a correlation above .95.",
     "harmonic contrast": "harmonics 1 to 8 over the valleys between them, of the sound. The vocoder "
     "sets its limit: compare with copy synthesis, not with the recording.",
+    "multi-resolution STFT, log-spectral distance, periodicity error": "of the sound, at all "
+    "frequencies: what the vocoder adds or loses. Two renditions of the same noise are some 6 dB apart.",
+    "F0 jitter": "trembling inside sustained notes when vibrato and drift are taken off. A voice has "
+    "some; more is the vocoder's.",
     "F0 figures": "with a vocoder that is driven by F0 say nothing about the acoustic model; "
     "Griffin-Lim takes the pitch from the mel alone.",
     "recording, copy": "are the ceilings: what a perfect model would reach without and with this "
@@ -94,10 +105,11 @@ class Scored:
 def tables(scored: Sequence[Scored]) -> list[Table]:
     """Spectrum, pitch and cost; what no column knows stands in a table of its own."""
     rows = [_row(item) for item in scored]
-    known = {column.key for column in (*SPECTRUM, *PITCH, *COST)}
+    known = {column.key for column in (*SPECTRUM, *SOUND, *PITCH, *COST)}
     keys = dict.fromkeys(key for item in scored for key in item.overall if key not in known)
     others = [Column(key, key.replace("_", " "), digits=3) for key in keys]
-    groups = {"Spectrum": SPECTRUM, "Pitch and time": PITCH, "Others": others, "Cost": COST}
+    groups = {"Spectrum": SPECTRUM, "Sound": SOUND, "Pitch and time": PITCH}
+    groups |= {"Others": others, "Cost": COST}
     found = [_table(title, columns, rows) for title, columns in groups.items()]
     return [table for table in found if table.columns]
 
