@@ -1,7 +1,7 @@
 """Stage 2 of singing: mel-spectrograms and F0 of a prepared corpus, token list, statistics.
 
 DUMP/<split>/<utt>.npz       mel (n_mels, T) float16, f0 (T,) float32 in Hz
-DUMP/<split>/index.json      {"mel": hash, "utterances": [{utt, frames, path, score}]}
+DUMP/<split>/index.json      {"mel": hash, "utterances": [{utt, frames, path, score, wav, start, end}]}
 DUMP/assets/                 mel.yaml, stats.json and the token list: what a model keeps
 
 Frame i of mel and F0 is centred on sample (i + 1/2) hop of the utterance.
@@ -205,6 +205,9 @@ def _extract_split(
             "frames": one.frames,
             "path": f"{one.clip.utt}.npz",
             "score": one.clip.score,
+            "wav": str(one.clip.wav.resolve()),
+            "start": one.clip.start,
+            "end": one.clip.end,
         }
         for one in found
     ]
