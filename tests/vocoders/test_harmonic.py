@@ -11,7 +11,6 @@ from voicediff.audio import MelSpec, f0, log_mel, read_wav
 from voicediff.errors import DataError
 from voicediff.noise import SeededNoise
 from voicediff.registry import build
-from voicediff.vocoders.harmonic import _without_gaps
 
 SPEC = MelSpec()
 REAL = Path(
@@ -81,12 +80,6 @@ def test_the_noise_decides_and_items_do_not_meet():
     alone = vocoder()(mel[1:], hz[1:], SeededNoise([2]))
     torch.testing.assert_close(made[1:], alone, atol=1e-4, rtol=1e-3)
     assert not torch.allclose(made[1:], vocoder()(mel[1:], hz[1:], SeededNoise([3])), atol=1e-4)
-
-
-def test_f0_goes_straight_through_gaps():
-    hz = torch.tensor([[0.0, 100, 0, 0, 130, 0], [0, 0, 0, 0, 0, 0]])
-    expected = [[100.0, 100, 110, 120, 130, 130], [100.0] * 6]
-    torch.testing.assert_close(_without_gaps(hz), torch.tensor(expected))
 
 
 def test_without_f0_it_says_so():

@@ -3,6 +3,7 @@
 from voicediff.tasks.avss import Separated, SpeechSeparation
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 from voicediff.tasks.svs import SingingSynthesis
+from voicediff.tasks.vocoder import Vocoding
 
 __all__ = [
     "Batch",
@@ -12,4 +13,5 @@ __all__ = [
     "SingingSynthesis",
     "SpeechSeparation",
     "Task",
+    "Vocoding",
 ]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import matplotlib
 import numpy as np
 import torch
 from torch import Tensor
@@ -42,6 +41,7 @@ from voicediff.registry import Spec, build, register
 from voicediff.samplers import Sampler
 from voicediff.steering import Known
 from voicediff.tasks.base import Batch, Losses, Preview, Task
+from voicediff.tasks.pictures import stacked
 
 
 @dataclass
@@ -299,7 +299,7 @@ class SingingSynthesis(Task):
                 for row, mel in zip((natural, means, sung), mels, strict=True):
                     row.append(mel)
                 if len(shown.pictures) < pictures:
-                    shown.pictures[utt] = _picture(mels)
+                    shown.pictures[utt] = stacked(mels)
                     shown.sounds[utt] = self._listen(mels[2], song.f0[i, :frames])
         shown.scalars = self._figures(natural, sung)
         shown.scalars |= {f"mu_{k}": v for k, v in self._figures(natural, means).items()}
@@ -409,12 +409,3 @@ class SingingSynthesis(Task):
 
     def _denormalized(self, x: Tensor) -> Tensor:
         return x * self.mel_std + self.mel_mean
-
-
-def _picture(mels: Sequence[np.ndarray]) -> np.ndarray:
-    """Mels (F, T) of one line above each other, recording first: (H, W, 3) uint8."""
-    low, high = mels[0].min(), mels[0].max()
-    rows = [np.flipud((mel.clip(low, high) - low) / (high - low + 1e-6)) for mel in mels]
-    gap = np.ones((2, mels[0].shape[1]))
-    stacked = np.concatenate([part for row in rows for part in (row, gap)][:-1])
-    return (matplotlib.colormaps["magma"](stacked)[..., :3] * 255).astype(np.uint8)

@@ -1,8 +1,20 @@
-"""Vocoders: from log-mel (and F0) to sound."""
+"""Vocoders: from log-mel (and F0) to sound; and the critics that neural ones are trained against."""
 
 from voicediff.vocoders.base import Vocoder
+from voicediff.vocoders.discriminators import Discriminator, MultiPeriod, MultiResolution
 from voicediff.vocoders.griffin_lim import GriffinLim
 from voicediff.vocoders.harmonic import Harmonic
 from voicediff.vocoders.hifigan import HiFiGAN
+from voicediff.vocoders.vocos import SourceVocos, Vocos
 
-__all__ = ["GriffinLim", "Harmonic", "HiFiGAN", "Vocoder"]
+__all__ = [
+    "Discriminator",
+    "GriffinLim",
+    "Harmonic",
+    "HiFiGAN",
+    "MultiPeriod",
+    "MultiResolution",
+    "SourceVocos",
+    "Vocoder",
+    "Vocos",
+]

@@ -13,6 +13,7 @@ from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.frames import Framing
 from voicediff.vocoders.inversion import MelInversion
+from voicediff.vocoders.source import cycles_and_hertz, without_gaps
 
 
 @register("vocoder", "harmonic")
@@ -53,12 +54,12 @@ class Harmonic(Vocoder):
         hop, frames = self.spec.hop, mel.shape[-1]
         breath = self._noise(mel.new_empty(mel.shape[0], frames * hop), noise)
         wav = torch.empty_like(breath)
-        curve = F.pad(_without_gaps(f0.to(mel)), (1, 1), mode="replicate")  # (B, T + 2)
+        curve = F.pad(without_gaps(f0.to(mel)), (1, 1), mode="replicate")  # (B, T + 2)
         phase = torch.zeros(len(mel), 1, dtype=torch.float64, device=mel.device)  # at `done`
         for done in range(0, frames, self.chunk):
             first, end = max(done - self.REACH, 0), min(done + self.chunk, frames)
             last = min(end + self.REACH, frames)
-            phases, hertz = self._phases(curve[:, first : last + 2])
+            phases, hertz = cycles_and_hertz(curve[:, first : last + 2], hop, self.sample_rate)
             before, after = (done - first) * hop, (end - first) * hop
             phases = phases + (phase - phases[:, before : before + 1])
             made = self._shape(
@@ -71,15 +72,6 @@ class Harmonic(Vocoder):
             wav[:, done * hop : end * hop] = made[:, before:after]
             phase = phases[:, after : after + 1] % 1
         return wav
-
-    def _phases(self, curve: Tensor) -> tuple[Tensor, Tensor]:
-        """From F0 of frames and one neighbour each side: cycles (B, N + 1), float64, and Hz (B, N)."""
-        hop = self.spec.hop
-        hertz = F.interpolate(curve[:, None], scale_factor=hop, mode="linear", align_corners=False)[
-            :, 0, hop:-hop
-        ]
-        cycles = (hertz.double() / self.spec.sample_rate).cumsum(1)
-        return F.pad(cycles, (1, 0)), hertz
 
     def _harmonics(self, phases: Tensor, hertz: Tensor) -> Tensor:
         """Sinusoids (B, N) at all multiples of F0 below half the rate, with the power of unit noise.
@@ -136,20 +128,3 @@ class _Between:
     def __call__(self, gain: Tensor) -> Tensor:
         line = torch.lerp(gain.gather(-1, self.low), gain.gather(-1, self.high), self.part)
         return torch.minimum(gain, self.MARGIN * line)
-
-
-def _without_gaps(f0: Tensor) -> Tensor:
-    """F0 (B, T) that goes on straight through unvoiced frames; 100 Hz where nothing is voiced."""
-    filled = []
-    for curve in f0:
-        voiced = torch.nonzero(curve > 0)[:, 0]
-        if len(voiced) == 0:
-            filled.append(torch.full_like(curve, 100.0))
-            continue
-        place = torch.arange(len(curve), device=f0.device)
-        right = torch.searchsorted(voiced, place).clamp(max=len(voiced) - 1)
-        left = (right - 1).clamp(min=0)
-        a, b = voiced[left], voiced[right]
-        part = ((place - a) / (b - a).clamp(min=1)).clamp(0, 1).to(curve)
-        filled.append(curve[a] + part * (curve[b] - curve[a]))
-    return torch.stack(filled)

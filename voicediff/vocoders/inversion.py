@@ -27,6 +27,7 @@ class MelInversion:
         cover = self.filters.sum(1, keepdim=True)
         back = torch.where(cover > 0, self.filters / cover.clamp(min=1e-8), 0.0)
         self.back = back.T.contiguous()  # (n_mels, bins)
+        self.covered = cover[:, 0] > 0  # (bins,)
 
     def smooth(self, updates: int = 30) -> Tensor:
         """Magnitudes (B, T, bins) near the interpolated mel."""

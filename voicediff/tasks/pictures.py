@@ -1,0 +1,17 @@
+"""Pictures that validation shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+
+
+def stacked(mels: Sequence[np.ndarray]) -> np.ndarray:
+    """Mels (F, T) of one line above each other, recording first: (H, W, 3) uint8."""
+    low, high = mels[0].min(), mels[0].max()
+    rows = [np.flipud((mel.clip(low, high) - low) / (high - low + 1e-6)) for mel in mels]
+    gap = np.ones((2, mels[0].shape[1]))
+    picture = np.concatenate([part for row in rows for part in (row, gap)][:-1])
+    return (matplotlib.colormaps["magma"](picture)[..., :3] * 255).astype(np.uint8)
