@@ -219,7 +219,7 @@ def test_guidance_has_a_scale_per_dropped_name():
         diffusion.denoiser(mu, cond.without([name]), mask)(x, t) for name in ("lips", "singer")
     ]
     guides = [Guide(2.0, cond.without(["lips"])), Guide(0.5, cond.without(["singer"]))]
-    guided = diffusion._steered(mu, cond, mask, None, guides, None, None)(x, t)
+    guided = diffusion.steered(mu, cond, mask, None, guides, None, None)(x, t)
     wanted = full.data + 2 * (full.data - poorer[0].data) + 0.5 * (full.data - poorer[1].data)
     torch.testing.assert_close(guided.data, wanted)
     again, sigma = diffusion.sde.marginal(guided.data, mu, t)

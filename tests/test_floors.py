@@ -19,6 +19,7 @@ FLOORS = [
     ["data", "metrics", "samplers"],
     ["corpora", "encoders", "gaussian", "report", "steering"],
     ["diffusion"],
+    ["distillation"],
     ["tasks"],
     ["editing"],
     ["experiment", "performance", "separation"],

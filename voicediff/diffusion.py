@@ -14,7 +14,7 @@ from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.noise import Noise
-from voicediff.objectives import Estimate, Objective
+from voicediff.objectives import Estimate, Objective, from_data
 from voicediff.registry import build
 from voicediff.samplers import Callback, EstimateAt, Progress, Sampler
 from voicediff.sdes import SDE
@@ -77,17 +77,19 @@ class Diffusion(nn.Module):
         mask: Tensor,
         noise: Noise,
         shown: Tensor | None = None,
+        z: Tensor | None = None,
     ) -> DiffusionLosses:
         """x0, mu (B, C, F, T), mask bool (B, T) -> losses; mu is detached in path and target.
 
         shown: the mu that the decoder sees, where it is another one; gradients flow through it.
+        z: the noise of the path, where it belongs to this x0; by default drawn.
         """
         keep = _frames(mask, x0)
         shown, mu = mu if shown is None else shown, mu.detach() * keep
         x0 = self._stretched(x0, mu) * keep
         t = self.times.draw(self.sde, noise, x0)
         shown, cond = self._dropped(shown, cond, noise)
-        z = noise(x0) * keep
+        z = (noise(x0) if z is None else z) * keep
         mean, sigma = self.sde.marginal(x0, mu, t)
         x = mean + per_item(sigma, x0) * z
         answer = self._answer(x, mu, t, shown, cond, mask)
@@ -128,7 +130,7 @@ class Diffusion(nn.Module):
             x = self.sde.prior(mu, masked_noise, noise_scale, t_start)
         if known is not None:
             known = Known(self._stretched(known.x0, mu) * keep, known.where)
-        estimate = self._steered(mu, cond, mask, shown, guides, known, windows)
+        estimate = self.steered(mu, cond, mask, shown, guides, known, windows)
         with torch.no_grad():
             x0 = sampler(
                 estimate,
@@ -170,10 +172,27 @@ class Diffusion(nn.Module):
                     f"dropped were: {', '.join(self.drop) or 'none'} (task.diffusion.drop)"
                 )
 
-    def noised(self, x0: Tensor, mu: Tensor, t: float, noise: Noise) -> Tensor:
-        """A state x_t of the data x0, to start `sample` from: x0, mu (B, C, F, T)."""
-        mean, sigma = self.sde.marginal(self._stretched(x0, mu), mu, mu.new_full(mu.shape[:1], t))
+    def noised(self, x0: Tensor, mu: Tensor, t: float | Tensor, noise: Noise) -> Tensor:
+        """A state x_t of the data x0, to start `sample` from: x0, mu (B, C, F, T), t (B,) or one."""
+        mean, sigma = self.sde.marginal(self._stretched(x0, mu), mu, _times_of(t, mu))
         return mean + per_item(sigma, mu) * noise(mu)
+
+    def noise_between(
+        self, x0: Tensor, x: Tensor, mu: Tensor, t: float | Tensor | None = None
+    ) -> Tensor:
+        """The noise with which the data x0 becomes x at t (default t_max); all (B, C, F, T)."""
+        at = _times_of(self.sde.t_max if t is None else t, mu)
+        return from_data(self._stretched(x0, mu), self.sde, x, mu, at).noise
+
+    def estimate(
+        self, x: Tensor, mu: Tensor, t: Tensor, cond: Conditions, mask: Tensor
+    ) -> Estimate:
+        """What the decoder thinks of x (B, C, F, T) at t (B,), with gradients.
+
+        On the path: with a `residual_scale` its data is the stretched one, as samplers see it.
+        """
+        answer = self._answer(x, mu, t, mu, cond, mask)
+        return self._masked(self.objective.estimate(answer, self.sde, x, mu, t), _frames(mask, x))
 
     def denoiser(
         self, mu: Tensor, cond: Conditions, mask: Tensor, shown: Tensor | None = None
@@ -190,16 +209,18 @@ class Diffusion(nn.Module):
 
         return estimate
 
-    def _steered(
+    def steered(
         self,
         mu: Tensor,
         cond: Conditions,
         mask: Tensor,
-        shown: Tensor | None,
-        guides: Sequence[Guide],
-        known: Known | None,
-        windows: Windows | None,
+        shown: Tensor | None = None,
+        guides: Sequence[Guide] = (),
+        known: Known | None = None,
+        windows: Windows | None = None,
     ) -> EstimateAt:
+        """The `denoiser` with all that `sample` can steer it by."""
+
         def window(start: int, stop: int) -> EstimateAt:
             def cut(x: Tensor | None) -> Tensor | None:
                 return None if x is None else x[..., start:stop]
@@ -257,6 +278,11 @@ class Diffusion(nn.Module):
             callback(dataclasses.replace(progress, data=self._restored(progress.data, mu)))
 
         return tell
+
+
+def _times_of(t: float | Tensor, like: Tensor) -> Tensor:
+    """One time, or times (B,), as (B,)."""
+    return t if isinstance(t, Tensor) else like.new_full(like.shape[:1], t)
 
 
 def _frames(mask: Tensor, like: Tensor) -> Tensor:

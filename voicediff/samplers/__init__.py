@@ -1,6 +1,7 @@
 """Samplers walk from noise to data; grids say at which times."""
 
 from voicediff.samplers.base import Callback, EstimateAt, Progress, Sampler
+from voicediff.samplers.consistency import ConsistencySteps
 from voicediff.samplers.ddim import DDIM, Ancestral, BridgeSteps
 from voicediff.samplers.deis import DEIS
 from voicediff.samplers.dpm_solver import DPMSolver
@@ -22,6 +23,7 @@ __all__ = [
     "Ancestral",
     "BridgeSteps",
     "Callback",
+    "ConsistencySteps",
     "DPMSolver",
     "EDMSampler",
     "EstimateAt",

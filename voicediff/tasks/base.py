@@ -52,6 +52,8 @@ class Task(nn.Module, ABC):
     turns: ClassVar[dict[str, tuple[str, ...]]]
     #: name of the sampled metric of `preview` that decides the best checkpoint; lower is better
     best: ClassVar[str]
+    #: prefixes of weights that `begin` makes: no experiment to start from needs to have them
+    begun: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def dataset(self, folder: Path, training: bool, options: dict[str, Any]) -> Dataset:
@@ -76,6 +78,12 @@ class Task(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch, turn: str) -> Losses:
         """The losses of one turn."""
+
+    def begin(self, source: Path | None) -> None:
+        """Called once, before the first step of a training, when the first weights are in.
+
+        source: the experiment that they were taken from, if any.
+        """
 
     @abstractmethod
     def preview(self, batches: list[Batch], sampler: Any, pictures: int) -> Preview:

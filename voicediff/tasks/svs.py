@@ -23,7 +23,8 @@ from voicediff.data.singing import (
     collate_scores,
     pad_frames,
 )
-from voicediff.diffusion import Diffusion
+from voicediff.diffusion import Diffusion, DiffusionLosses
+from voicediff.distillation import DISTILLING, Distillation, Distilling
 from voicediff.encoders.contour import (
     Harmonics,
     PitchContour,
@@ -114,14 +115,17 @@ class SingingSynthesis(Task):
             begins at t_max with the process' own prior.
         guidance: scale of `generate` by condition, e.g. `{text: 0.5}`; each must be in
             `diffusion.drop`. 0 is no guidance.
+        distillation: how the model learns from the one it begins as (`--init-from`) to sample in
+            few calls, in the turns `consistency` and `reflow`; null for all other trainings.
         assets: folder with token list, statistics and mel settings (given).
     """
 
-    best = "frechet"
+    best, begun = "frechet", ("distillation.",)
     turns: ClassVar = {
         "encoder": ("prior.", "contour."),
         "decoder": ("diffusion.",),
         "joint": ("",),
+        **dict.fromkeys(DISTILLING, ("diffusion.",)),
     }
 
     def __init__(
@@ -143,6 +147,7 @@ class SingingSynthesis(Task):
         noise_scale: float = 1.0,
         shallow: float | None = None,
         guidance: dict[str, float] = {},  # noqa: B006
+        distillation: Distilling | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
@@ -169,6 +174,9 @@ class SingingSynthesis(Task):
             self.harmonics = Harmonics(mel_filters(mel), mel.sample_rate, mel.win)
         self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
         self.diffusion.require_walk(shallow, guidance)
+        self.distillation = Distillation(self.diffusion, distillation) if distillation else None
+        if distillation is None:
+            self.turns = {name: p for name, p in self.turns.items() if name not in DISTILLING}
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -208,11 +216,11 @@ class SingingSynthesis(Task):
         if turn == "encoder":
             mu, states = self._mu(score)
             return self._prior_losses(x0, mu, states, score, f0)
-        if turn == "decoder":
+        if turn in ("decoder", *DISTILLING):
             self.prior.train(self.training and self.dropout_in_mu)
             with torch.no_grad():
                 mu, states = self._mu(score)
-            return self._diffusion_losses(x0, mu, states, f0, batch)
+            return self._diffusion_losses(x0, mu, states, f0, batch, turn)
         mu, states = self._mu(score)
         prior = self._prior_losses(x0, mu, states, score, f0)
         noisy = self._diffusion_losses(x0, mu, states, f0, batch)
@@ -233,14 +241,35 @@ class SingingSynthesis(Task):
         return losses
 
     def _diffusion_losses(
-        self, x0: Tensor, mu: Tensor, states: Tensor, f0: Tensor, batch: Batch
+        self,
+        x0: Tensor,
+        mu: Tensor,
+        states: Tensor,
+        f0: Tensor,
+        batch: Batch,
+        turn: str = "decoder",
     ) -> Losses:
-        score, noise = batch["score"], SeededNoise(batch["seeds"])
-        cond = self._conditions(score, states, f0)
-        result = self.diffusion.loss(x0[:, None], mu[:, None], cond, score.mask, noise)
+        x0, mu, mask = x0[:, None], mu[:, None], batch["score"].mask
+        cond, noise = self._conditions(batch["score"], states, f0), SeededNoise(batch["seeds"])
+        if turn in DISTILLING:
+            found = self._distilled(turn, x0, mu, cond, mask, noise)
+        else:
+            found = self.diffusion.loss(x0, mu, cond, mask, noise)
         return Losses(
-            result.loss, {"diffusion": result.loss.detach()}, result.t, result.by_item.detach()
+            found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
+
+    def _distilled(
+        self, turn: str, x0: Tensor, mu: Tensor, cond: Conditions, mask: Tensor, noise: Noise
+    ) -> DiffusionLosses:
+        lesson, student = self.distillation, self.diffusion
+        if turn == "consistency":
+            return lesson.consistency(student, x0, mu, cond, mask, noise)
+        return lesson.reflow(student, mu, cond, mask, noise, self.noise_scale, self.shallow)
+
+    def begin(self, source: Path | None) -> None:
+        if self.distillation is not None:
+            self.distillation.begin(self.diffusion, source)
 
     # -- generation -----------------------------------------------------------------------------
 

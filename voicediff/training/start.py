@@ -108,10 +108,12 @@ def _begin(task: Task, source: Path | None, report: bool) -> None:
             print(f"pre-trained encoder taken from {path}", file=sys.stderr)
     if source:
         _fine_tune(task, source, report)
+    task.begin(source)
 
 
 def _fine_tune(task: Task, source: Path, report: bool) -> None:
     left_out = experiment.load_same(task, source)
+    left_out = [line for line in left_out if not line.startswith(task.begun)]
     if report:
         print(f"weights taken from {source}; not taken: {len(left_out)}", file=sys.stderr)
         for line in left_out:
