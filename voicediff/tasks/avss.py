@@ -25,7 +25,8 @@ from voicediff.data.separation import (
     collate_mixtures,
     listed,
 )
-from voicediff.diffusion import Diffusion
+from voicediff.diffusion import Diffusion, DiffusionLosses
+from voicediff.distillation import DISTILLING, Distillation, Distilling
 from voicediff.encoders.alignment import at_spectrum
 from voicediff.errors import ConfigError
 from voicediff.layers import length_mask
@@ -117,16 +118,19 @@ class SpeechSeparation(Task):
         bands: of the envelope that lips are asked for.
         bf16: run predictor and lip encoder in bfloat16 at inference too.
         noise_scale: standard deviation of the prior's noise in `separate`.
+        distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
+            few calls, in the turns `consistency` and `reflow`; null for all other trainings.
         assets: nothing is needed (given).
     """
 
-    best = "minus_si_sdri"
+    best, begun = "minus_si_sdri", ("distillation.",)
     sample_rate, fps = SAMPLE_RATE, FPS
     turns: ClassVar = {
         "warmup": ("lips.", "envelope."),
         "predictor": ("lips.", "identity.", "envelope.", "predictor."),
         "generator": ("diffusion.",),
         "joint": ("",),
+        **dict.fromkeys(DISTILLING, ("diffusion.",)),
     }
 
     def __init__(
@@ -145,6 +149,7 @@ class SpeechSeparation(Task):
         bands: int = 4,
         bf16: bool = False,
         noise_scale: float = 1.0,
+        distillation: Distilling | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
@@ -163,6 +168,7 @@ class SpeechSeparation(Task):
                 conditions=self._sizes(predictor_sees, "task.predictor_sees"),
             )
         self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
+        self.distillation = self._distillation(distillation)
         self._name_turns()
 
     # -- data -----------------------------------------------------------------------------------
@@ -187,13 +193,13 @@ class SpeechSeparation(Task):
         sources = rearrange(batch["sources"] / scene.level[:, None, None], "b s n -> (b s) n")
         if turn == "warmup":
             return self._envelope_losses(scene, sources, self._lips(scene))
-        if self.predictor is None:
+        if self.predictor is None and turn == "generator":
             return self._generator_losses(scene, sources, batch, scene.y, self._conditions(scene))
-        if turn == "generator":
+        if turn in ("generator", *DISTILLING):
             with torch.no_grad():
                 cond = self._conditions(scene)
-                estimate = self._predict(scene, cond)
-            return self._generator_losses(scene, sources, batch, estimate, cond)
+                estimate = scene.y if self.predictor is None else self._predict(scene, cond)
+            return self._generator_losses(scene, sources, batch, estimate, cond, turn)
         cond = self._conditions(scene)
         estimate = self._predict(scene, cond)
         found = self._predictor_losses(scene, sources, batch, estimate, cond)
@@ -244,15 +250,36 @@ class SpeechSeparation(Task):
         return Losses(error, {"envelope": error.detach()})
 
     def _generator_losses(
-        self, scene: Scene, sources: Tensor, batch: Batch, mean: Tensor, cond: Conditions
+        self,
+        scene: Scene,
+        sources: Tensor,
+        batch: Batch,
+        mean: Tensor,
+        cond: Conditions,
+        turn: str = "generator",
     ) -> Losses:
         x0 = self._spectrum(sources, scene.samples)
         noise = SeededNoise(voice_seeds(batch["seeds"], scene.voices))
         cond = self._of_decoder(scene, cond)
-        found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, shown=mean)
+        if turn in DISTILLING:
+            found = self._distilled(turn, x0, mean, cond, scene.mask, noise)
+        else:
+            found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, shown=mean)
         return Losses(
             found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
+
+    def _distilled(
+        self, turn: str, x0: Tensor, mean: Tensor, cond: Conditions, mask: Tensor, noise: Noise
+    ) -> DiffusionLosses:
+        lesson, student = self.distillation, self.diffusion
+        if turn == "consistency":
+            return lesson.consistency(student, x0, mean, cond, mask, noise)
+        return lesson.reflow(student, mean, cond, mask, noise, self.noise_scale)
+
+    def begin(self, source: Path | None) -> None:
+        if self.distillation is not None:
+            self.distillation.begin(self.diffusion, source)
 
     # -- separation -----------------------------------------------------------------------------
 
@@ -391,6 +418,13 @@ class SpeechSeparation(Task):
         )
         return Diffusion(network, build("sde", sde), build("objective", objective), **options)
 
+    def _distillation(self, options: Distilling | None) -> Distillation | None:
+        if options is None:
+            return None
+        if self.diffusion is None:
+            raise ConfigError("task.distillation: there is no generator to distil; name a decoder")
+        return Distillation(self.diffusion, options)
+
     def _name_turns(self) -> None:
         """The turns that this configuration has; without a predictor the generator trains the lips."""
         self.turns = dict(type(self).turns)
@@ -399,6 +433,8 @@ class SpeechSeparation(Task):
             del self.turns["predictor"], self.turns["joint"]
         if self.diffusion is None:
             del self.turns["generator"], self.turns["joint"]
+        if self.distillation is None:
+            self.turns = {name: p for name, p in self.turns.items() if name not in DISTILLING}
 
     def _freeze(self, turn: str) -> None:
         """Nets without a parameter to train stand in eval mode: their statistics and dropout rest."""
