@@ -1,0 +1,118 @@
+"""Score separated mixtures: figures by kind of pair, tables, pictures and one page with sounds.
+
+Writes into the separated folder: scores.json (all figures, also by track), RESULTS.md, pictures/ and
+index.html, which needs nothing but a browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+from tqdm import tqdm
+
+from voicediff.data.clips import SAMPLE_RATE
+from voicediff.data.mixtures import ALONE, SAME_VOICE, Mixture
+from voicediff.errors import ConfigError
+from voicediff.experiment import versions
+from voicediff.metrics import Voice, improved, mean_by_group, score_voice, separation_metrics
+from voicediff.report.decoded import read_info
+from voicediff.report.mixing import one_of_each_kind
+from voicediff.report.separated import MIXTURE, TRUTH, SeparatedRow, read_separated, track_name
+from voicediff.report.separating import SeparationReport
+from voicediff.report.table import plain
+from voicediff.report.voices import DIFFERENT, ScoredRow, quality
+
+Figures = dict[str, float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--decoded", required=True, type=Path, help="what `voicediff decode-mixtures` wrote"
+    )
+    parser.add_argument(
+        "--examples", type=int, default=6, help="mixtures on the page [%(default)s]"
+    )
+    parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.nj < 1:
+        raise ConfigError(f"--nj: wants 1 or more, found {args.nj}")
+    if args.examples < 0:
+        raise ConfigError(f"--examples: wants 0 or more, found {args.examples}")
+    made, rows = read_separated(args.decoded)
+    missing = separation_metrics()[1]
+    for name, why in missing.items():
+        print(f"{name} is not measured: {why}", file=sys.stderr)
+    truth = next(row for row in rows if row.name == TRUTH)
+    scored = measure(rows, made.mixtures, args.nj)
+    robustness = args.decoded / "robustness.json"
+    seeds = [row.info["seed"] for row in rows if isinstance(row.info.get("seed"), int)]
+    report = SeparationReport(
+        args.decoded,
+        made,
+        truth,
+        scored,
+        missing,
+        read_info(robustness) if robustness.is_file() else None,
+        versions(seeds[-1] if seeds else 0),
+    )
+    report.write(one_of_each_kind(made.mixtures, args.examples))
+    for title, group in (("different voices", DIFFERENT), ("same voice", SAME_VOICE)):
+        if any(group in item.groups for item in scored):
+            print(f"{title}\n{plain(quality(scored, title, group))}\n")
+    print("* best of a model; what the figures mean is said in RESULTS.md\n")
+    for name, path in report.paths.items():
+        print(f"{name + ':':8}{path}")
+
+
+def measure(
+    rows: Sequence[SeparatedRow], mixtures: Sequence[Mixture], jobs: int = 1
+) -> list[ScoredRow]:
+    """All figures of all rows but the truth's, `jobs` mixtures at a time."""
+    scored = [row for row in rows if row.name != TRUTH]
+    work = (joblib.delayed(measure_mixture)(rows, mixture) for mixture in mixtures)
+    backend = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
+    with joblib.parallel_config(n_jobs=min(jobs, len(mixtures)), **backend):
+        found = joblib.Parallel(return_as="generator")(work)
+        bar = tqdm(found, total=len(mixtures), desc="scoring", unit="mixture", disable=None)
+        by_mixture = list(bar)
+    names = [track_name(m.id, voice) for m in mixtures for voice in range(len(m.sources))]
+    pairs = [mixture.pair for mixture in mixtures for _ in mixture.sources]
+    results = []
+    for row in scored:
+        tracks = [figures for of_mixture in by_mixture for figures in of_mixture[row.name]]
+        by_name = dict(zip(names, tracks, strict=True))
+        results.append(ScoredRow(row, by_pair(tracks, pairs), by_name))
+    return results
+
+
+def measure_mixture(rows: Sequence[SeparatedRow], mixture: Mixture) -> dict[str, list[Figures]]:
+    """Figures of each voice of a mixture by row, improvements over the mixture among them."""
+    metrics, _ = separation_metrics()
+    count = len(mixture.sources)
+    tracks = {row.name: row.tracks(mixture.id, count) for row in rows}
+    truth = tracks.pop(TRUTH)
+
+    def figures(name: str, k: int) -> Figures:
+        others = [truth[j] for j in range(count) if j != k]
+        return score_voice(Voice(truth[k], tracks[name][k], others, SAMPLE_RATE), metrics)
+
+    found = {name: [figures(name, k) for k in range(count)] for name in tracks}
+    return {
+        name: [improved(*pair, metrics) for pair in zip(voices, found[MIXTURE], strict=True)]
+        for name, voices in found.items()
+    }
+
+
+def by_pair(tracks: Sequence[Figures], pairs: Sequence[str]) -> dict[str, Figures]:
+    """Means over all, over each kind of pair, and over all pairs of different voices together."""
+    groups = mean_by_group(tracks, pairs)
+    different = ["" if pair in (SAME_VOICE, ALONE) else DIFFERENT for pair in pairs]
+    if DIFFERENT in different:
+        groups[DIFFERENT] = mean_by_group(tracks, different)[DIFFERENT]
+    return groups
