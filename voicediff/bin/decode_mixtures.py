@@ -47,13 +47,18 @@ TITLES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nfe", default="0,1,2,4,8", help="network calls to compare, 0 is the predictor"
+    )
+    add_common_arguments(parser)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Model, mixtures and how they are separated, as for `voicediff robustness`."""
     parser.add_argument("--model", required=True, type=Path, help="experiment folder")
     parser.add_argument("--dump", required=True, type=Path, help="prepared clips, e.g. dump/test")
     parser.add_argument("--list", default="own", help="list of mixtures below lists/ [%(default)s]")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument(
-        "--nfe", default="0,1,2,4,8", help="network calls to compare, 0 is the predictor"
-    )
     parser.add_argument("--mixtures", type=int, help="the first of the list only [all]")
     parser.add_argument("--sampler", help="another sampler than the experiment's, by name")
     parser.add_argument(
@@ -75,11 +80,7 @@ class Row:
 
 
 def run(args: argparse.Namespace) -> None:
-    loaded = experiment.load(args.model, device=args.device)
-    if not isinstance(loaded.task, SpeechSeparation):
-        name = loaded.config.task["name"]
-        raise ConfigError(f"{args.model}: separates nothing (task avss is needed, found {name})")
-    decoding = MixtureDecoding(args, loaded)
+    decoding = MixtureDecoding(args, load_separation(args.model, args.device))
     for row in decoding.rows():
         decoding.write(row)
     made = decoding.made
@@ -102,18 +103,17 @@ class MixtureDecoding:
         rows = [Row(name, title) for name, title in TITLES.items()]
         wanted = numbers_of_calls(self.args.nfe)
         if self.task.predictor is not None:
-            rows.append(Row("predictor", "predictor alone", 0))
+            rows.append(Row("predictor", title_of(self.task, 0), 0))
         if self.task.diffusion is None:
             return rows
         if not self.sampler_spec:
             raise ConfigError(f"{self.args.model}: names no sampler; give one with --sampler")
-        before = "predictor + generator" if self.task.predictor is not None else "generator"
         own = self._own_nfe()
         for nfe in sorted({*wanted, *([] if own is None else [own])} - {0}):
             sampler = self._sampler(nfe)
             if sampler is not None and f"nfe_{sampler.nfe}" not in {row.name for row in rows}:
-                calls = f"{sampler.nfe} call{'s' * (sampler.nfe > 1)}"
-                rows.append(Row(f"nfe_{sampler.nfe}", f"{before}, {calls}", sampler.nfe, sampler))
+                title = title_of(self.task, sampler.nfe)
+                rows.append(Row(f"nfe_{sampler.nfe}", title, sampler.nfe, sampler))
         return rows
 
     def write(self, row: Row) -> None:
@@ -181,10 +181,7 @@ class MixtureDecoding:
 
         MACs are in 10^9 per second of sound and voice.
         """
-        task, batch = self.task, next(batches_of(self.task, self.mixtures, 1))
-        seconds = int(batch["frames"][0]) * HOP / SAMPLE_RATE
-        voices = batch["sources"].shape[1]
-        count = macs(lambda: separate_batch(task, batch, row.sampler, 0, self.noise_scale))
+        task = self.task
         generator = task.diffusion if row.sampler else None
         everything = parameters(task) - parameters(task.diffusion) + parameters(generator)
         return {
@@ -195,8 +192,39 @@ class MixtureDecoding:
             "parameters": everything,
             "parameters_predictor": parameters(task.predictor),
             "parameters_generator": parameters(generator),
-            "gmacs": count / 1e9 / seconds / voices,
+            "gmacs": self._macs(row) / 1e9,
         }
+
+    def _macs(self, row: Row) -> float:
+        """Per second of sound and voice.
+
+        In float32: the counter takes recurrent layers to pieces, which would mix precisions.
+        """
+        task, batch = self.task, next(batches_of(self.task, self.mixtures, 1))
+        voices, seconds = batch["sources"].shape[1], int(batch["frames"][0]) * HOP / SAMPLE_RATE
+        usual, task.bf16 = task.bf16, False
+        try:
+            count = macs(lambda: separate_batch(task, batch, row.sampler, 0, self.noise_scale))
+        finally:
+            task.bf16 = usual
+        return count / seconds / voices
+
+
+def load_separation(model: Path, device: str | None = None) -> Experiment:
+    """An experiment of task avss. Raises ConfigError for another one."""
+    loaded = experiment.load(model, device=device)
+    if not isinstance(loaded.task, SpeechSeparation):
+        name = loaded.config.task["name"]
+        raise ConfigError(f"{model}: separates nothing (task avss is needed, found {name})")
+    return loaded
+
+
+def title_of(task: SpeechSeparation, calls: int | None) -> str:
+    """What separates, for people; 0 calls are the predictor's own estimate, None is any number."""
+    if calls == 0:
+        return "predictor alone"
+    before = "predictor + generator" if task.predictor is not None else "generator"
+    return before if calls is None else f"{before}, {calls} call{'s' * (calls > 1)}"
 
 
 def read_mixtures(dump: Path, name: str, count: int | None = None) -> ListedMixtures:

@@ -1,0 +1,176 @@
+"""Measure what a disturbed video costs: missing, frozen, occluded, blurred, early and late.
+
+Separates the mixtures of a list under each condition and writes robustness.json, the table that
+`voicediff score-mixtures` shows, and robustness/CONDITION.json, the figures of each track. What is
+done is skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from voicediff import experiment
+from voicediff.bin.decode_mixtures import (
+    add_common_arguments,
+    load_separation,
+    read_mixtures,
+    title_of,
+)
+from voicediff.data.clips import HOP, SAMPLE_RATE
+from voicediff.data.disturbed import CONDITIONS, Condition, DisturbedMixtures
+from voicediff.data.mixtures import MixtureList
+from voicediff.errors import ConfigError
+from voicediff.experiment import Experiment
+from voicediff.files import write_json
+from voicediff.metrics import Voice, improved, score_voice, separation_metrics
+from voicediff.noise import item_seed
+from voicediff.registry import build
+from voicediff.report.robustness import judged
+from voicediff.report.separated import track_name
+from voicediff.report.table import plain
+from voicediff.report.voices import robustness_table
+from voicediff.samplers import Sampler
+from voicediff.separation import agreement, batches_of, separate_batch
+
+Tracks = dict[str, dict[str, float]]
+FIGURES = ("si_sdri", "selected", "confidence")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nfe", type=int, help="network calls, 0 is the predictor alone [the sampler's own]"
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=1,
+        help="draws of the generator; how far they agree is the confidence [%(default)s]",
+    )
+    add_common_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.samples < 1:
+        raise ConfigError(f"--samples: wants 1 or more, found {args.samples}")
+    test = RobustnessTest(args, load_separation(args.model, args.device))
+    with tqdm(unit="mixture", disable=None) as bar:
+        bar.total = len(CONDITIONS) * len(test.made.mixtures)
+        found = {condition: test.tracks(condition, bar) for condition in CONDITIONS}
+    result = test.facts() | judged({c: list(tracks.values()) for c, tracks in found.items()})
+    write_json(args.out / "robustness.json", result)
+    print(plain(robustness_table(result)))
+    print(f"\n{args.out / 'robustness.json'}: {'passed' if result['passed'] else 'FAILED'}")
+
+
+class RobustnessTest:
+    """One model, one list, all conditions; each condition's tracks are kept in a file of its own."""
+
+    def __init__(self, args: argparse.Namespace, loaded: Experiment):
+        self.args, self.task = args, loaded.task
+        self.noise_scale = self.task.noise_scale if args.noise_scale is None else args.noise_scale
+        self.sampler_spec = {"name": args.sampler} if args.sampler else loaded.sampler
+        self.sampler = self._sampler()
+        self.samples = 1 if self.sampler is None else args.samples
+        listed = read_mixtures(args.dump, args.list, args.mixtures)
+        self.clips = listed.clips
+        self.made = MixtureList(args.list, args.dump.name, tuple(listed.mixtures))
+        self.weights = experiment.weights_hash(args.model)
+        self.metrics = separation_metrics(("si_sdr", "selection"))[0]
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the figures: the same facts, the same figures."""
+        nfe = 0 if self.sampler is None else self.sampler.nfe
+        return {
+            "title": title_of(self.task, nfe),
+            "list": self.made.hash,
+            "mixtures": len(self.made.mixtures),
+            "nfe": nfe,
+            "sampler": self.sampler_spec if self.sampler is not None else None,
+            "noise_scale": self.noise_scale,
+            "samples": self.samples,
+            "seed": self.args.seed,
+            "weights": self.weights,
+        }
+
+    def tracks(self, condition: Condition, bar: tqdm) -> Tracks:
+        """Figures by track, read where they are there already."""
+        path = self.args.out / "robustness" / f"{condition.name}.json"
+        facts = self.facts()
+        bar.set_description(condition.title)
+        tracks = _kept(path, facts)
+        if tracks is None:
+            tracks = self._measured(condition, bar)
+            write_json(path, {"facts": facts, "tracks": tracks})
+        else:
+            bar.update(len(self.made.mixtures))
+        return tracks
+
+    def _measured(self, condition: Condition, bar: tqdm) -> Tracks:
+        mixtures = DisturbedMixtures(self.clips, self.made, condition, self.args.seed)
+        tracks: Tracks = {}
+        for batch in batches_of(self.task, mixtures, self.args.batch):
+            drawn = np.stack([self._separated(batch, number) for number in range(self.samples)])
+            for place, utt in enumerate(batch["utts"]):
+                samples = int(batch["frames"][place]) * HOP
+                truth = batch["sources"][place, :, :samples].numpy()
+                mixture = batch["mixture"][place, :samples].numpy()
+                figures = self._figures(truth, mixture, drawn[:, place, :, :samples])
+                tracks |= {track_name(utt, voice): f for voice, f in enumerate(figures)}
+            bar.update(len(batch["utts"]))
+        return tracks
+
+    def _separated(self, batch: dict[str, Any], number: int) -> np.ndarray:
+        """(B, S, N); the first draw's seed is that of `voicediff decode-mixtures`."""
+        seed = item_seed(self.args.seed, number) if number else self.args.seed
+        found = separate_batch(self.task, batch, self.sampler, seed, self.noise_scale)
+        return found.voices.float().cpu().numpy()
+
+    def _figures(
+        self, truth: np.ndarray, mixture: np.ndarray, drawn: np.ndarray
+    ) -> list[dict[str, float]]:
+        """What is known of S voices: truth (S, N), mixture (N,), drawn (samples, S, N)."""
+        confidence = agreement(drawn) if self.samples > 1 else None
+        found = []
+        for voice, target in enumerate(truth):
+            others = np.delete(truth, voice, 0)
+            after, before = (
+                score_voice(Voice(target, sound, others, SAMPLE_RATE), self.metrics)
+                for sound in (drawn[0, voice], mixture)
+            )
+            figures = improved(after, before, self.metrics)
+            if confidence is not None:
+                figures["confidence"] = float(confidence[voice])
+            known = (name for name in FIGURES if math.isfinite(figures.get(name, math.nan)))
+            found.append({name: figures[name] for name in known})
+        return found
+
+    def _sampler(self) -> Sampler | None:
+        """None takes the predictor alone. Raises ConfigError for what the model has not."""
+        nfe, task = self.args.nfe, self.task
+        if nfe is not None and nfe < 0:
+            raise ConfigError(f"--nfe: wants 0 or more, found {nfe}")
+        if nfe == 0 and task.predictor is None:
+            raise ConfigError(f"--nfe 0: {self.args.model} has no predictor; give 1 or more")
+        if task.diffusion is None and nfe:
+            raise ConfigError(f"--nfe {nfe}: {self.args.model} has no generator; give 0")
+        if task.diffusion is None or nfe == 0:
+            return None
+        if not self.sampler_spec:
+            raise ConfigError(f"{self.args.model}: names no sampler; give one with --sampler")
+        sampler = build("sampler", self.sampler_spec, at="sampler")
+        return sampler if nfe is None else sampler.with_nfe(nfe)
+
+
+def _kept(path: Path, facts: dict[str, Any]) -> Tracks | None:
+    """Tracks measured before under the same facts; None where there are none."""
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["tracks"] if content["facts"] == json.loads(json.dumps(facts)) else None
