@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -40,27 +42,38 @@ class LipStacks(LipEncoder):
         widths = (3, *channels)
         self.pictures = nn.ModuleList(
             nn.Conv2d(a, b, 3 if i else 5, 2, 1 if i else 2)
-            for i, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            for i, (a, b) in enumerate(pairwise(widths))
         )
-        self.norms = nn.ModuleList(nn.GroupNorm(1, width) for width in channels)
+        for conv in self.pictures:
+            # no norms, which cost as much as all else: the start must keep the size
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)
         self.narrow = nn.Conv2d(channels[-1], 16, 1)
         side = -(-88 // 2 ** len(channels))
         self.enter = nn.Linear(16 * side * side + 3, dim)
         self.blocks = nn.ModuleList(ConvBlock(dim, kernel, dropout) for _ in range(layers))
+        self.reach = layers * (kernel // 2)
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
+        # before and after the clip are frames that were not seen, just as where it is padded
+        mouth, valid = F.pad(mouth, (0, 0, 0, 0, 2, 2)), F.pad(valid, (2, 2))
+        states = F.pad(self._pictures(mouth, valid), (self.reach, self.reach), mode="replicate")
+        everywhere = torch.ones_like(states[:, :1], dtype=torch.bool)
+        for block in self.blocks:
+            states = block(states, everywhere)
+        edge = 2 + self.reach
+        return states[..., edge:-edge].mT
+
+    def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
+        """What each frame and its neighbours show, and which of them were seen: (B, dim, T)."""
         seen = valid.to(mouth.dtype)
         stacks = _neighbours(mouth * seen[..., None, None])  # (B, T, 3, 88, 88)
         x = rearrange(stacks, "b t c h w -> (b t) c h w")
         x = x.contiguous(memory_format=torch.channels_last)
-        for conv, norm in zip(self.pictures, self.norms, strict=True):
-            x = F.silu(norm(conv(x)))
+        for conv in self.pictures:
+            x = F.relu(conv(x))
         x = self.narrow(x).flatten(1).unflatten(0, mouth.shape[:2])
-        x = self.enter(torch.cat([x, _neighbours(seen).to(x.dtype)], -1)).mT
-        everywhere = torch.ones_like(valid)[:, None]
-        for block in self.blocks:
-            x = block(x, everywhere)
-        return x.mT
+        return self.enter(torch.cat([x, _neighbours(seen).to(x.dtype)], -1)).mT
 
 
 def _neighbours(x: Tensor) -> Tensor:

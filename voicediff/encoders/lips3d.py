@@ -26,7 +26,7 @@ class Lips3D(Pretrained, LipEncoder):
     """3-D convolution, ResNet-18 or ShuffleNet v2 per frame, dilated convolutions in time; for GPUs.
 
     Stafylakis & Tzimiropoulos 2017, with the multi-scale temporal convolutions of Martinez et al.
-    2020. Frames that were not seen are zeros in and out, and cost nothing beyond the first layer.
+    2020. Frames that were not seen cost nothing beyond the first layer and all get one learned state.
     Published lip-reading files name their parts `frontend3D` and `trunk`, as here;
     ResNet-18 with `act: prelu` fits those. The 2-D encoder is the one for CPUs: here the first
     convolution alone costs more than that whole network.
@@ -78,6 +78,7 @@ class Lips3D(Pretrained, LipEncoder):
             TemporalScales(dim, kernels, 2**i, dropout) for i in range(layers)
         )
         self.leave = ChannelNorm(dim)
+        self.missing = nn.Parameter(torch.randn(dim) / dim)
         self._trust(weights, frozen)
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ class Lips3D(Pretrained, LipEncoder):
         h = self.enter(states.mT) * seen
         for layer in self.temporal:
             h = layer(h, seen)
-        return (self.leave(h) * seen).mT
+        return torch.where(valid[..., None], self.leave(h).mT, self.missing)
 
     def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
         """The trunk's view (N, D) of the N frames that were seen: norms never meet another."""

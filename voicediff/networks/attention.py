@@ -27,9 +27,12 @@ def token_mask(tokens: Tensor) -> Tensor:
 
 
 def token_positions(tokens_kept: Tensor, frames: Tensor) -> Tensor:
-    """Places of tokens (B, L) on the time axis of the frames, evenly from 0 to frames[b]."""
-    count = tokens_kept.sum(-1, keepdim=True)
+    """Places of tokens (B, L) on the time axis of the frames, evenly from 0 to frames[b].
+
+    Padding follows the last token that is kept; gaps before it keep their places.
+    """
     index = torch.arange(tokens_kept.shape[1], device=tokens_kept.device)
+    count = (tokens_kept * (index + 1)).amax(-1, keepdim=True)
     return index * frames[:, None] / count
 
 

@@ -52,9 +52,21 @@ class Layout:
         """All vectors side by side (B, D)."""
         return self._joined(cond.vector, "vector")
 
+    def states(self, cond: Conditions, count: int) -> Tensor | None:
+        """Frame conditions and, repeated over all `count` frames, vectors, side by side (B, T, D)."""
+        vector = self.vector(cond)
+        known = [self.frames(cond), vector if vector is None else _repeated(vector, count)]
+        known = [states for states in known if states is not None]
+        return torch.cat(known, -1) if known else None
+
     def _joined(self, tensors: dict[str, Tensor], kind: str) -> Tensor | None:
         names = self.sizes[kind]
         return torch.cat([tensors[name] for name in names], -1) if names else None
+
+
+def _repeated(vector: Tensor, count: int) -> Tensor:
+    """(B, D) -> (B, count, D)."""
+    return vector[:, None].expand(-1, count, -1)
 
 
 class SinusoidalTime(nn.Module):

@@ -9,6 +9,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -25,6 +26,19 @@ def activation(kind: Activation, width: int) -> nn.Module:
     return nn.PReLU(width) if kind == "prelu" else nn.ReLU(inplace=True)
 
 
+class PickedPixels(nn.Conv2d):
+    """A strided 1 x 1 convolution: every `stride`-th pixel is picked, then mixed by channels.
+
+    The same as `nn.Conv2d`, whose backward pass on CPUs with AVX-512 (oneDNN 3.10, PyTorch 2.11)
+    writes past its scratch memory where pictures are channels-last and of few channels:
+    the process dies later, somewhere else.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self.stride
+        return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias)
+
+
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions behind a shortcut (He et al. 2016, fig. 2)."""
 
@@ -37,7 +51,7 @@ class BasicBlock(nn.Module):
         self.downsample = None
         if stride > 1 or width_in != width:
             self.downsample = nn.Sequential(
-                nn.Conv2d(width_in, width, 1, stride, bias=False), picture_norm(norm, width)
+                PickedPixels(width_in, width, 1, stride, bias=False), picture_norm(norm, width)
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from voicediff.predictors.base import Predictor
 from voicediff.predictors.ncsnpp import NCSNppPredictor
-from voicediff.predictors.patch_unet import PatchUNet
+from voicediff.predictors.patch_unet import PatchUNetPredictor
 from voicediff.predictors.tfgrid import TFGridPredictor
 
-__all__ = ["NCSNppPredictor", "PatchUNet", "Predictor", "TFGridPredictor"]
+__all__ = ["NCSNppPredictor", "PatchUNetPredictor", "Predictor", "TFGridPredictor"]

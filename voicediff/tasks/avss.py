@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -37,7 +38,7 @@ from voicediff.samplers import Sampler
 from voicediff.steering import Guide
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 
-Seen = Literal["mixture", "lips", "lips_tokens", "identity"]
+Seen = Literal["mixture", "lips", "lips_tokens", "identity", "identity_tokens"]
 _QUIET = 1e-4  # standard deviation below which a mixture is not made louder
 
 
@@ -106,11 +107,12 @@ class SpeechSeparation(Task):
     Without a predictor it is Approach 1: the mean is the mixture.
 
     Args:
-        encoders: `lips` and, perhaps, `identity`.
+        encoders: `lips`, `identity`, both or, for enhancement without a video, none.
         predictor: from the mixture to the voice, or null.
         decoder, sde, objective: the diffusion part, or none of them.
         stft: the one transform of data, model and synthesis.
-        predictor_sees: beside the mixture.
+        predictor_sees: beside the mixture. `lips` at every frame, `identity` as a vector; as tokens
+            they are attended to, lips and identity side by side as one visual stream.
         decoder_sees: beside x and the process' mean.
         losses: of the predictor and of the lips.
         faults: what goes wrong with the videos of training.
@@ -135,7 +137,7 @@ class SpeechSeparation(Task):
 
     def __init__(
         self,
-        encoders: dict[str, Spec],
+        encoders: dict[str, Spec] = {},  # noqa: B006
         predictor: Spec | None = None,
         decoder: Spec | None = None,
         sde: Spec | None = None,
@@ -157,7 +159,7 @@ class SpeechSeparation(Task):
         self.bf16, self.noise_scale = bf16, noise_scale
         self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
         self._build_encoders(encoders)
-        self.envelope = nn.Linear(self.lips.dim, bands)
+        self.envelope = nn.Linear(self.lips.dim, bands) if self.lips is not None else None
         self.predictor = None
         if predictor is not None:
             self.predictor = build(
@@ -217,7 +219,7 @@ class SpeechSeparation(Task):
         weights, frames = self.losses, scene.mask.sum(-1)
         wav, mixture = self._sound(estimate, scene), self._sound(scene.y, scene)
         target, blind = sources, rearrange(batch["blind"], "b s -> (b s)")
-        if weights.unseen == "mixture":
+        if weights.unseen == "mixture" and self.lips is not None:
             target = torch.where(blind[:, None], mixture, sources)
         ratio = si_sdr(wav, target, scene.samples, weights.ceiling)
         terms = {"si_sdr": -ratio}
@@ -230,8 +232,10 @@ class SpeechSeparation(Task):
         if weights.spectrum:
             error = spectral_error(estimate, self._spectrum(target, scene.samples), scene.mask)
             terms["spectrum"] = 1000 * error / frames
-        found = self._envelope_losses(scene, sources, cond.frames["lips"])
-        found.loss = weights.envelope * found.loss
+        found = Losses(wav.new_zeros(()))
+        if self.lips is not None:
+            found = self._envelope_losses(scene, sources, cond.frames["lips"])
+            found.loss = weights.envelope * found.loss
         for name, values in terms.items():
             found.terms[name] = (values.detach() * frames).sum()
             found.loss = found.loss + getattr(weights, name) * (values * frames).sum()
@@ -240,7 +244,7 @@ class SpeechSeparation(Task):
 
     def _envelope_losses(self, scene: Scene, sources: Tensor, lips: Tensor) -> Losses:
         """Squared error of the log-envelope in a few bands, in units of 10 dB."""
-        wanted = self._envelope(self._spectrum(sources, scene.samples))
+        wanted = self._envelope(sources)
         with self._autocast():
             told = self.envelope(lips).float()
         seen = at_spectrum(
@@ -375,25 +379,28 @@ class SpeechSeparation(Task):
         return SAMPLE_RATE / self.stft.hop
 
     def _build_encoders(self, encoders: dict[str, Spec]) -> None:
-        if "lips" not in encoders or set(encoders) - {"lips", "identity"}:
+        if set(encoders) - {"lips", "identity"}:
             raise ConfigError(
-                f"task.encoders: wants `lips` and perhaps `identity`, has {list(encoders)}"
+                f"task.encoders: may have `lips` and `identity`, has {list(encoders)}"
             )
-        self.lips = build("encoder", encoders["lips"])
-        self.identity = None
-        if "identity" in encoders:
-            self.identity = build("encoder", encoders["identity"])
+        self.lips, self.identity = (
+            build("encoder", encoders[name]) if name in encoders else None
+            for name in ("lips", "identity")
+        )
 
     def _sizes(self, names: list[Seen], at: str) -> dict[str, tuple[str, int]]:
-        if "identity" in names and self.identity is None:
-            raise ConfigError(f"{at}: names `identity`, but task.encoders has none")
-        kinds = {
-            "mixture": ("maps", 2),
-            "lips": ("frames", self.lips.dim),
-            "lips_tokens": ("tokens", self.lips.dim),
-            "identity": ("vector", 0 if self.identity is None else self.identity.dim),
-        }
-        return {name: kinds[name] for name in names}
+        sizes: dict[str, tuple[str, int]] = {}
+        for name in names:
+            source, _, kind = name.partition("_")
+            if source == "mixture":
+                sizes[name] = ("maps", 2)
+                continue
+            encoder = self.lips if source == "lips" else self.identity
+            if encoder is None:
+                raise ConfigError(f"{at}: names `{name}`, but task.encoders has no `{source}`")
+            usual = "frames" if source == "lips" else "vector"
+            sizes[name] = (kind or usual, encoder.dim)
+        return sizes
 
     def _diffusion(
         self,
@@ -433,6 +440,8 @@ class SpeechSeparation(Task):
             del self.turns["predictor"], self.turns["joint"]
         if self.diffusion is None:
             del self.turns["generator"], self.turns["joint"]
+        if self.lips is None:
+            del self.turns["warmup"]
         if self.distillation is None:
             self.turns = {name: p for name, p in self.turns.items() if name not in DISTILLING}
 
@@ -484,12 +493,18 @@ class SpeechSeparation(Task):
 
     def _conditions(self, scene: Scene) -> Conditions:
         """All that may be known of each voice; networks take what they were built for."""
-        states, cond = self._mouths(scene), Conditions()
-        cond.frames["lips"] = self._at_spectrum(states, scene)
-        cond.tokens["lips_tokens"] = states
+        cond, frames = Conditions(), scene.mouth.shape[1]
+        # rows of zeros are tokens that are not there: those after an item's end
+        shown = length_mask(scene.samples // HOP, frames)[..., None]
+        if self.lips is not None:
+            states = self._mouths(scene)
+            cond.frames["lips"] = self._at_spectrum(states, scene)
+            cond.tokens["lips_tokens"] = states * shown
         if self.identity is not None:
             with self._autocast():
-                cond.vector["identity"] = self.identity(scene.face).float()
+                vector = self.identity(scene.face).float()
+            cond.vector["identity"] = vector
+            cond.tokens["identity_tokens"] = vector[:, None] * shown
         return cond
 
     def _of_decoder(self, scene: Scene, cond: Conditions) -> Conditions:
@@ -538,13 +553,17 @@ class SpeechSeparation(Task):
         ]
         return torch.cat([nn.functional.pad(w, (0, longest - w.shape[-1])) for w in parts])
 
-    def _envelope(self, spectrum: Tensor) -> Tensor:
-        """Log-power of a compressed spectrum in a few bands, in 10 dB above -40 dB: (B, T, bands)."""
-        exponent = 2 / self.stft.exponent
-        power = (spectrum.square().sum(1).sqrt() / self.stft.factor) ** exponent
+    def _envelope(self, wav: Tensor) -> Tensor:
+        """Log-power of sounds (B, N) in a few bands below 4 kHz, about -1 to 1: (B, T, bands)."""
+        size, hop = self.stft.n_fft, self.stft.hop
+        window = torch.hann_window(size, device=wav.device)
+        spectrum = torch.stft(
+            wav, size, hop, window=window, pad_mode="constant", return_complex=True
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
         bands = self.envelope.out_features
         edges = torch.linspace(0, power.shape[1] / 2, bands + 1).long().tolist()
-        parts = [power[:, a:b].mean(1) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [power[:, a:b].mean(1) for a, b in pairwise(edges)]
         levels = torch.log10(torch.stack(parts, -1) + 1e-4)
         return (levels + 1) / 2
 

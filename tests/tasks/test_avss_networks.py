@@ -1,0 +1,173 @@
+"""Separation with each of its networks: a training step, what each sees, one voice in noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from voicediff.data.separation import collate_mixtures
+from voicediff.errors import ConfigError
+from voicediff.layers import length_mask
+from voicediff.networks.attention import token_positions
+from voicediff.noise import SeededNoise
+from voicediff.registry import Spec, build
+from voicediff.tasks.avss import voice_seeds
+
+LIPS = {"name": "lip_stacks", "dim": 8, "channels": [4, 4], "layers": 1}
+FACE = {"name": "face_resnet18", "dim": 6, "width": 4, "norm": "group"}
+OUVE = {"sde": {"name": "ouve"}, "objective": {"name": "score"}}
+BRIDGE = {"sde": {"name": "bridge"}, "objective": {"name": "data"}}
+NCSNPP = {"name": "ncsnpp", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
+STORM = {**NCSNPP, "centred": False, "divide": "before"}
+CROSSING = {"cross_attention": [64, 32], "heads": 2, "head_size": 4}
+#: decoder, and what it sees beside x and the mean
+DECODERS = {
+    "SGMSE+": ({**NCSNPP, "attention": [32], "divide": "before"}, ["mixture", "lips"]),
+    "SGMSE+ v2": (NCSNPP, ["mixture", "lips"]),
+    "SGMSE+ 48k": ({**NCSNPP, "pyramid": False, "divide": "after"}, ["mixture", "lips"]),
+    "StoRM": (STORM, ["mixture", "lips", "identity"]),
+    "AVDiffuSS": ({**STORM, **CROSSING, "positions": False}, ["lips_tokens"]),
+    "one visual stream": ({**STORM, **CROSSING}, ["lips_tokens", "identity_tokens"]),
+    "transformer": (
+        {"name": "dit", "channels": 16, "layers": 1, "heads": 2, "patch": [16, 4]},
+        ["mixture", "lips", "identity"],
+    ),
+    "transformer, tokens": (
+        {"name": "dit", "channels": 16, "layers": 1, "heads": 2, "patch": [16, 4]},
+        ["mixture", "lips_tokens", "identity"],
+    ),
+    "U-Net": ({"name": "unet", "channels": 16, "multipliers": [1, 2]}, ["mixture", "lips"]),
+}
+PREDICTORS = {
+    "ncsnpp": ({**NCSNPP, "centred": False}, ["lips"]),
+    "ncsnpp, tokens": ({**NCSNPP, **CROSSING}, ["lips_tokens", "identity"]),
+    "tfgrid": (
+        {"name": "tfgrid", "channels": 8, "layers": 1, "hidden": 4, "heads": 2},
+        ["lips", "identity"],
+    ),
+}
+
+
+def made(**options):
+    torch.manual_seed(0)
+    spec = {"name": "avss", "stft": {"n_fft": 126, "hop": 64}, **options}
+    task = build("task", Spec(spec, "task"))
+    for parameter in task.parameters():
+        if not parameter.any():  # zero layers would hide what is under test
+            torch.nn.init.normal_(parameter, std=0.1)
+    return task
+
+
+def batch_of(frames=(4, 3), voices=2):
+    draw = np.random.default_rng(0)
+    items = []
+    for number, count in enumerate(frames):
+        sources = 0.1 * draw.standard_normal((voices, count * 640)).astype(np.float32)
+        noise = 0.05 * draw.standard_normal(count * 640).astype(np.float32)
+        items.append(
+            {
+                "utt": f"mixture {number}",
+                "pair": "different-gender",
+                "mixture": sources.sum(0) + (noise if voices == 1 else 0),
+                "sources": sources,
+                "mouth": draw.integers(0, 255, (voices, count, 96, 96)).astype(np.uint8),
+                "valid": np.ones((voices, count), bool),
+                "face": draw.integers(0, 255, (voices, 224, 224, 3)).astype(np.uint8),
+                "blind": np.zeros(voices, bool),
+            }
+        )
+    return collate_mixtures(items, list(range(len(items))))
+
+
+def encoders(sees):
+    return {"lips": LIPS} | ({"identity": FACE} if any("identity" in s for s in sees) else {})
+
+
+def learns(task, turn, batch):
+    """A step of the turn moves its parameters and lowers the loss at the same draws."""
+    parameters = [p for n, p in task.named_parameters() if n.startswith(task.turns[turn])]
+    parameters = [p for p in parameters if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, 1e-4)
+    losses = []
+    for _ in range(4):
+        torch.manual_seed(0)
+        loss = task.train()(batch, turn).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses[1:]) < losses[0], losses
+    return {n for n, p in task.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+@pytest.mark.parametrize("case", DECODERS)
+def test_every_decoder_trains_and_separates(case):
+    decoder, sees = DECODERS[case]
+    process = BRIDGE if "transformer" in case else OUVE
+    task = made(encoders=encoders(sees), decoder=decoder, decoder_sees=sees, **process)
+    batch = batch_of()
+    reached = learns(task, "generator", batch)
+    assert any(n.startswith("lips.") for n in reached)
+    assert any(n.startswith("identity.") for n in reached) == any("identity" in s for s in sees)
+    inputs = [batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")]
+    sampler = build("sampler", {"name": "euler", "steps": 2})
+    noise = SeededNoise(voice_seeds(batch["seeds"], 2))
+    found = task.eval().separate(*inputs, sampler, noise)
+    assert found.voices.shape == batch["sources"].shape and found.voices.isfinite().all()
+    assert found.calls == 2
+
+
+@pytest.mark.parametrize("case", PREDICTORS)
+def test_every_predictor_trains_in_separation(case):
+    predictor, sees = PREDICTORS[case]
+    losses = {"si_sdr": 1.0, "stft": 0.5, "spectrum": 1.0}
+    task = made(encoders=encoders(sees), predictor=predictor, predictor_sees=sees, losses=losses)
+    reached = learns(task, "predictor", batch_of())
+    assert any(n.startswith("lips.") for n in reached)
+    assert any(n.startswith("identity.") for n in reached) == any("identity" in s for s in sees)
+
+
+def test_one_voice_in_noise_is_enhanced_without_a_video():
+    task = made(predictor=PREDICTORS["ncsnpp"][0], predictor_sees=[], decoder=NCSNPP, **OUVE,
+                decoder_sees=["mixture"])  # fmt: skip
+    assert set(task.turns) == {"predictor", "generator", "joint"}
+    batch = batch_of(voices=1)
+    learns(task, "joint", batch)
+    blind = {**batch, "valid": torch.zeros_like(batch["valid"])}
+    losses = [task.eval()(b, "predictor").loss for b in (batch, blind)]
+    assert torch.equal(*losses)
+
+
+def test_an_encoder_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match=r"decoder_sees: names `lips_tokens`, but .* no `lips`"):
+        made(decoder=NCSNPP, decoder_sees=["lips_tokens"], **OUVE)
+    with pytest.raises(ConfigError, match="may have `lips` and `identity`, has"):
+        made(encoders={"mouth": LIPS}, decoder=NCSNPP, **OUVE)
+
+
+@torch.no_grad()
+def test_tokens_of_a_short_item_do_not_depend_on_a_long_neighbour():
+    decoder, sees = DECODERS["one visual stream"]
+    task = made(encoders=encoders(sees), decoder=decoder, decoder_sees=sees, **OUVE).eval()
+    together, alone = batch_of((6, 3)), batch_of((6, 3))
+    alone = {k: v[1:] for k, v in alone.items()}
+    for name, size in (("mixture", 3 * 640), ("sources", 3 * 640), ("mouth", 3), ("valid", 3)):
+        axis = 1 if name == "mixture" else 2
+        alone[name] = alone[name].narrow(axis, 0, size)
+    sampler = build("sampler", {"name": "euler", "steps": 1})
+    voices = []
+    for batch in (together, alone):
+        inputs = [batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")]
+        noise = SeededNoise(voice_seeds(batch["seeds"], 2))
+        voices.append(task.separate(*inputs, sampler, noise, noise_scale=0.0).voices[-1])
+    error = (voices[0][:, : 3 * 640] - voices[1]).abs().max()
+    assert error < 1e-4 * voices[1].abs().max()
+
+
+def test_a_gap_between_tokens_does_not_move_the_others():
+    kept = length_mask(torch.tensor([8, 6]), 8)
+    whole = token_positions(kept, torch.tensor([40, 30]))
+    kept[:, 2:4] = False
+    assert torch.equal(token_positions(kept, torch.tensor([40, 30])), whole)
+    assert whole[1, 5] == 25
