@@ -178,6 +178,45 @@ def test_overriding_leaves_the_original_alone():
     assert CONFIG == before
 
 
+BASE = """
+task:
+  decoder: {name: unet, channels: 32}
+  sde: {name: vp, beta_min: 1}
+training:
+  phases:
+    - {name: one, steps: 5, lr: 1}
+    - {name: two, steps: 6, lr: 2}
+loggers: [csv, tensorboard]
+"""
+
+
+def written(folder, **files):
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder / f"{name}.yaml"
+
+
+def test_a_file_says_what_differs_from_its_base(tmp_path):
+    middle = "base: bottom.yaml\ntask: {decoder: {channels: 64}, sde: {name: edm}}"
+    top = "base: middle.yaml\ntraining: {phases: [{name: two, steps: 9}, {name: new}]}\nloggers: [csv]"
+    assert read_yaml(written(tmp_path, bottom=BASE, middle=middle, top=top)) == {
+        "task": {"decoder": {"name": "unet", "channels": 64}, "sde": {"name": "edm"}},
+        "training": {"phases": [{"name": "two", "steps": 9, "lr": 2}, {"name": "new"}]},
+        "loggers": ["csv"],
+    }
+
+
+def test_a_base_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none.yaml: No such file"):
+        read_yaml(written(tmp_path, own="base: none.yaml"))
+    with pytest.raises(ConfigError, match=r"one.yaml: base: leads back to this file"):
+        read_yaml(
+            written(tmp_path, one="base: two.yaml", two="base: one.yaml", top="base: one.yaml")
+        )
+    with pytest.raises(ConfigError, match=r"own.yaml: base: expected the name of a file, found \["):
+        read_yaml(written(tmp_path, own="base: [a, b]"))
+
+
 def test_an_unknown_key_is_refused_with_the_nearest():
     with pytest.raises(ConfigError) as error:
         only_keys({"sed": 1}, ["seed", "task"], "")

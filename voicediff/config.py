@@ -91,10 +91,51 @@ def parse_yaml(text: str, name: str = "<text>") -> Any:
             loader.dispose()
 
 
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a configuration file whose top level is a mapping. Raises ConfigError."""
+def read_yaml(path: str | Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a configuration file whose top level is a mapping. Raises ConfigError.
+
+    `base: FILE` in it names a file beside it that is read first; see `layered`. `seen` holds the
+    files that are being read, so that two that name each other are found.
+    """
+    path = Path(path)
+    if path.resolve() in seen:
+        raise ConfigError(f"{path}: base: leads back to this file")
+    config = _read_mapping(path)
+    if "base" not in config:
+        return config
+    base = config.pop("base")
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base: expected the name of a file, found {base!r}")
+    return layered(read_yaml(path.parent / base, (*seen, path.resolve())), config)
+
+
+def layered(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what `own` says differently.
+
+    Sections are merged key by key. A part of another `name` replaces the whole part, since options
+    differ. Lists are replaced; those of named members (phases) keep what is not said of a member.
+    """
+    if "name" in own and own["name"] != base.get("name"):
+        return plain(own)
+    result = plain(base)
+    for key, value in own.items():
+        there = result.get(key)
+        if isinstance(value, Mapping) and isinstance(there, Mapping):
+            result[key] = layered(there, value)
+        elif isinstance(value, list) and isinstance(there, list):
+            named = {m["name"]: m for m in there if isinstance(m, Mapping) and "name" in m}
+            result[key] = [
+                layered(named.get(m.get("name"), {}), m) if isinstance(m, Mapping) else m
+                for m in value
+            ]
+        else:
+            result[key] = plain(value)
+    return result
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """Build everything that configurations name and print the sizes; nothing is trained.
 
 With --assets the vocabulary and statistics of prepared data are used, else the task's defaults.
+With --print the whole configuration is shown: what a `base:` says, overrides and defaults included.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", nargs="+", type=Path, metavar="CONF", help="YAML files")
     parser.add_argument("--assets", type=Path, help="folder with token list and statistics")
+    parser.add_argument("--print", action="store_true", help="show the whole configuration too")
     parser.add_argument(
         "--train-args", default="", metavar="'A.B=C ...'", help="overrides, separated by spaces"
     )
 
 
 def run(args: argparse.Namespace) -> None:
+    from voicediff.config import dump_yaml
     from voicediff.experiment import read_config
     from voicediff.training.options import read_training
     from voicediff.training.start import build_loggers
@@ -33,6 +36,8 @@ def run(args: argparse.Namespace) -> None:
         build_loggers(config)
         build_turns(training, task)
         print(f"{path}: ok")
+        if args.print:
+            print(dump_yaml(config.resolved()))
         for part, size in parameter_counts(task).items():
             print(f"  {part:40} {size:>13,}")
         for phase in training.phases:
