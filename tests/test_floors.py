@@ -24,6 +24,7 @@ FLOORS = [
     ["editing"],
     ["experiment", "performance", "separation"],
     ["training"],
+    ["gates"],
     ["bin"],
     ["__main__"],
 ]

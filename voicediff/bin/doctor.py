@@ -1,0 +1,139 @@
+"""Examine a trained model: does it pass the gates that would have caught each known failure?
+
+Prints a table (gate, measured, limit, passed) and writes doctor.json into the experiment folder.
+Exit status: 0 all passed, 1 a gate failed, 2 bad input. Separation models (task avss) have all
+gates; singing models (svs) and vocoders have those that make sense for them: finite outputs, batches
+that agree, the loss by bin of t, features made with the same mel description.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from voicediff import experiment
+from voicediff.bin.decode_mixtures import read_mixtures
+from voicediff.data.mixtures import MixtureList
+from voicediff.errors import ConfigError
+from voicediff.experiment import Experiment
+from voicediff.files import write_json
+from voicediff.gates.gate import Gate, failed, table
+from voicediff.gates.overfit import overfit
+from voicediff.gates.progress import training_gates
+from voicediff.gates.separation import separation_gates
+from voicediff.gates.singing import singing_gates, vocoder_gates
+from voicediff.registry import build
+from voicediff.samplers import Sampler
+from voicediff.tasks.avss import SpeechSeparation
+from voicediff.tasks.svs import SingingSynthesis
+from voicediff.tasks.vocoder import Vocoding
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
+    parser.add_argument(
+        "--dump", required=True, type=Path, help="prepared data, e.g. dump/test (or dump/dev)"
+    )
+    parser.add_argument("--list", default="own", help="list of mixtures below lists/ [%(default)s]")
+    parser.add_argument("--mixtures", type=int, help="the first of the list only [all]")
+    parser.add_argument("--sampler", help="another sampler than the experiment's, by name")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise [%(default)s]")
+    parser.add_argument("--batch", type=int, default=8, help="mixtures at once [%(default)s]")
+    parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
+    parser.add_argument(
+        "--overfit",
+        action="store_true",
+        help="also train a fresh copy of the configuration on four mixtures; takes minutes",
+    )
+    parser.add_argument("--overfit-steps", type=int, default=800, help="at the most [%(default)s]")
+
+
+def run(args: argparse.Namespace) -> int:
+    for name in ("batch", "overfit_steps"):
+        if getattr(args, name) < 1:
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{option}: wants 1 or more, found {getattr(args, name)}")
+    loaded = experiment.load(args.model, device=args.device)
+    examination = Examination(args, loaded)
+    gates = []
+    for gate in examination.gates():
+        gates.append(gate)
+        print(f"examined: {gate.title}", file=sys.stderr)
+    write_json(args.model / "doctor.json", plain(examination.facts(gates)))
+    print(table(gates))
+    wrong = failed(gates)
+    count = sum(gate.passed is not None for gate in gates)
+    print(f"\n{args.model / 'doctor.json'}: {count - len(wrong)} of {count} gates passed")
+    return 1 if wrong else 0
+
+
+class Examination:
+    """The gates of one model on one folder of data."""
+
+    def __init__(self, args: argparse.Namespace, loaded: Experiment):
+        self.args, self.loaded, self.task = args, loaded, loaded.task
+        if not isinstance(self.task, (SpeechSeparation, SingingSynthesis, Vocoding)):
+            name = loaded.config.task["name"]
+            raise ConfigError(
+                f"{args.model}: there are gates for the tasks avss, svs and vocoder, not for {name}"
+            )
+        self.spec = {"name": args.sampler} if args.sampler else loaded.sampler
+        self.sampler = self._sampler()
+        self.mixtures = None
+        if isinstance(self.task, SpeechSeparation):
+            self.mixtures = read_mixtures(args.dump, args.list, args.mixtures)
+        elif args.overfit:
+            raise ConfigError("--overfit: is for separation models (task avss)")
+
+    def gates(self) -> Iterator[Gate]:
+        args, task = self.args, self.task
+        if isinstance(task, SpeechSeparation):
+            yield from separation_gates(
+                self.loaded, self.mixtures, self.sampler, args.seed, args.batch
+            )
+            if args.overfit:
+                yield overfit(
+                    self.loaded, self.mixtures, self.sampler, args.overfit_steps, progress=_tell
+                )
+            return
+        yield from training_gates(self.loaded)
+        if isinstance(task, SingingSynthesis):
+            yield from singing_gates(task, args.dump, self.sampler)
+        else:
+            yield from vocoder_gates(task, args.dump)
+
+    def facts(self, gates: list[Gate]) -> dict[str, Any]:
+        """What doctor.json holds."""
+        found = {
+            "passed": not failed(gates),
+            "weights": experiment.weights_hash(self.args.model),
+            "step": self.loaded.step,
+            "dump": str(self.args.dump),
+            "sampler": self.spec,
+            "seed": self.args.seed,
+        }
+        if self.mixtures is not None:
+            made = MixtureList(self.args.list, self.args.dump.name, tuple(self.mixtures.mixtures))
+            found |= {"list": made.name, "list_hash": made.hash, "mixtures": len(made.mixtures)}
+        return found | {"gates": [gate.to_dict() for gate in gates]}
+
+    def _sampler(self) -> Sampler | None:
+        """None where there is no generator to ask."""
+        if isinstance(self.task, Vocoding) or self.task.diffusion is None:
+            return None
+        if not self.spec:
+            raise ConfigError(f"{self.args.model}: names no sampler; give one with --sampler")
+        return build("sampler", self.spec, at="sampler")
+
+
+def plain(content: Any) -> Any:
+    """Ready for JSON: nan and infinities, which it has not, become texts."""
+    return json.loads(json.dumps(content, default=str), parse_constant=str)
+
+
+def _tell(step: int, gain: float) -> None:
+    print(f"  step {step}: {gain:.1f} dB", file=sys.stderr)
