@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from voicediff.audio import write_wav
@@ -26,6 +27,8 @@ from voicediff.samplers import Sampler
 from voicediff.steering import Windows
 from voicediff.tasks.avss import Separated, SpeechSeparation, voice_seeds
 
+_FADE = 161  # samples in which a voice comes and goes with its face
+
 
 @dataclass
 class Scene:
@@ -36,6 +39,8 @@ class Scene:
         mouth: of each person (T, 96, 96) uint8 at 25 fps, frame k at samples [640 k, 640 (k + 1)).
         valid: of each person (T,) bool, False where the mouth is not seen.
         face: (S, 224, 224, 3) uint8 RGB.
+        present: of each person (T,) bool, False where the person takes no part: the track is silent
+            then, and what is heard stays in the residual. None: all always take part.
 
     Where sound goes on after the last frame of video, mouths count as not seen.
     """
@@ -44,6 +49,7 @@ class Scene:
     mouth: Sequence[np.ndarray]
     valid: Sequence[np.ndarray]
     face: np.ndarray
+    present: Sequence[np.ndarray] | None = None
 
     @property
     def frames(self) -> int:
@@ -63,6 +69,18 @@ class Scene:
             mouths.append(np.pad(mouth[start:stop], (missing, (0, 0), (0, 0))))
             seen.append(np.pad(valid[start:stop], missing))
         return np.stack(mouths), np.stack(seen)
+
+    def gates(self, start: int, stop: int) -> np.ndarray:
+        """What voices are multiplied by in frames [start, stop), (S, n) float32.
+
+        1 while the person takes part, 0 else, with a fade of 10 ms in between.
+        """
+        if self.present is None:
+            return np.ones((len(self.mouth), (stop - start) * HOP), np.float32)
+        flags = [np.pad(p, (0, max(0, self.frames - len(p)))) for p in self.present]
+        near = np.clip(np.arange(start - 1, stop + 1), 0, self.frames - 1)
+        wide = np.repeat(np.stack(flags)[:, near], HOP, 1).astype(np.float32)
+        return uniform_filter1d(wide, _FADE, axis=1, mode="nearest")[:, HOP:-HOP]
 
 
 @dataclass
@@ -141,26 +159,41 @@ class Separator:
             reached = last
         yield _piece(scene, begin, held[:, : len(scene.mixture) - begin])
 
-    @torch.inference_mode()
     def _chunk(self, scene: Scene, first: int, last: int) -> np.ndarray:
         """(S, n) of frames [first, last)."""
+        gates = scene.gates(first, last)
+        here = np.flatnonzero(gates.any(1))  # nobody else costs anything
+        drawn = np.zeros((self.samples, *gates.shape), np.float32)
+        if len(here):
+            drawn[:, here] = self._drawn(scene, first, last, here)
+        drawn *= gates
+        if self.samples > 1:
+            values = agreement(drawn)
+            self.confidences.append(Confidence(first / FPS, last / FPS, values))
+        if not self.consistent:
+            return drawn[0]
+        return shared_out(drawn[0], scene.sound(first, last), gates)
+
+    @torch.inference_mode()
+    def _drawn(self, scene: Scene, first: int, last: int, people: np.ndarray) -> np.ndarray:
+        """Posterior samples (samples, P, n) of some people's voices in frames [first, last)."""
         device = next(self.task.parameters()).device
         mixture = torch.from_numpy(scene.sound(first, last))[None].to(device)
-        mouth, valid = (torch.from_numpy(x)[None].to(device) for x in scene.video(first, last))
-        face = torch.from_numpy(np.asarray(scene.face))[None].to(device)
+        mouth, valid = (
+            torch.from_numpy(x[people])[None].to(device) for x in scene.video(first, last)
+        )
+        face = torch.from_numpy(np.asarray(scene.face)[people])[None].to(device)
         frames = torch.tensor([last - first], device=device)
+        place = first * HOP // self.task.stft.hop
         drawn = []
         for number in range(self.samples):
             found = self.task.separate(
                 mixture, mouth, valid, face, frames, self.sampler,
-                VoiceNoise(item_seed(self.seed, number), first * HOP // self.task.stft.hop),
+                VoiceNoise(item_seed(self.seed, number), place, people.tolist()),
                 self.noise_scale, dict(self.guidance),
             )  # fmt: skip
             drawn.append(found.voices[0].float().cpu().numpy())
-        if self.samples > 1:
-            values = agreement(np.stack(drawn))
-            self.confidences.append(Confidence(first / FPS, last / FPS, values))
-        return shared_out(drawn[0], scene.sound(first, last)) if self.consistent else drawn[0]
+        return np.stack(drawn)
 
 
 def batches_of(
@@ -192,17 +225,14 @@ class VoiceNoise:
     """A `Noise` for the S voices of a chunk: each has its own, placed in the whole talk.
 
     Chunks that overlap start from the same noise where they overlap. `start`: the chunk's first
-    frame of the spectrum.
+    frame of the spectrum; `people`: whose voices they are.
     """
 
-    def __init__(self, seed: int, start: int):
-        self.seed, self.start = seed, start
-        self.voices: list[PlacedNoise] = []
+    def __init__(self, seed: int, start: int, people: Sequence[int]):
+        self.voices = [PlacedNoise(item_seed(seed, "voice", one), [start]) for one in people]
 
     def __call__(self, like: Tensor) -> Tensor:
-        for voice in range(len(self.voices), len(like)):
-            self.voices.append(PlacedNoise(item_seed(self.seed, "voice", voice), [self.start]))
-        return torch.cat([noise(like[:1]) for noise in self.voices[: len(like)]])
+        return torch.cat([noise(x[None]) for noise, x in zip(self.voices, like, strict=True)])
 
 
 def agreement(drawn: np.ndarray) -> np.ndarray:
@@ -217,10 +247,18 @@ def agreement(drawn: np.ndarray) -> np.ndarray:
         return np.clip((together - alone) / ((len(drawn) - 1) * alone), 0, 1)
 
 
-def shared_out(voices: np.ndarray, mixture: np.ndarray) -> np.ndarray:
-    """voices (S, N) and what is missing to the mixture (N,), by energy: the result sums to it."""
+def shared_out(
+    voices: np.ndarray, mixture: np.ndarray, gates: np.ndarray | None = None
+) -> np.ndarray:
+    """voices (S, N) and what is missing to the mixture (N,), by energy: the result sums to it.
+
+    With `gates` (S, N) only those get a share who take part, and where nobody does nobody gets any.
+    """
     energy = np.square(voices, dtype=np.float64).sum(1, keepdims=True)
-    weight = energy / energy.sum() if energy.sum() > 0 else np.full_like(energy, 1 / len(voices))
+    weight = energy if energy.sum() > 0 else np.ones_like(energy)
+    if gates is not None:
+        weight = (weight + 1e-9 * weight.max()) * gates  # who alone is there gets all
+    weight = weight / np.maximum(weight.sum(0), 1e-30)
     return voices + (weight * (mixture - voices.sum(0))).astype(np.float32)
 
 

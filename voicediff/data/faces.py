@@ -134,9 +134,12 @@ def bridged(found: Boxes) -> Boxes:
 
 
 def mouth_of(faces: Boxes) -> Boxes:
-    """The square around the mouth of detected faces: centre (x + 0.5 w, y + 0.8 h), side 0.5 w."""
+    """The square around the mouth of detected faces: centre (x + 0.5 w, y + 0.8 h), side 0.6 w.
+
+    The same part of a face as the boxes that mini LRS3 knows (0.61 w on average).
+    """
     x, y, w, h = faces.boxes.T
-    side = 0.5 * w
+    side = 0.6 * w
     boxes = np.stack([x + 0.5 * w - side / 2, y + 0.8 * h - side / 2, side, side], 1)
     return Boxes(boxes.astype(np.float32), faces.valid)
 

@@ -19,6 +19,10 @@ _HOLD = 0.5  # s: for how long a picture stands for frames that follow it
 _MISSING = 0.5  # s: a file that promises this much more than it holds is truncated
 
 
+class Truncated(DataError):
+    """The file breaks off; what was read before is sound."""
+
+
 @dataclass
 class Recording:
     """T frames and their sound; frame k belongs to samples [640 k, 640 (k + 1)).
@@ -62,27 +66,62 @@ def read_sound(path: str | Path) -> tuple[np.ndarray, float]:
     The time is the earlier one of the first picture's and the first sample's stamps, in seconds;
     sound that sets in later is preceded by silence. Raises DataError (see `read_recording`).
     """
+    begin = begin_of(path)
+    return np.concatenate(list(stream_sound(path, begin))), begin
+
+
+def begin_of(path: str | Path) -> float:
+    """The earlier one of the first picture's and the first sample's time stamps, in seconds.
+
+    Raises DataError for a file without sound.
+    """
     with _opened(path) as container:
-        if not container.streams.audio:
-            raise DataError(f"{path}: has no sound; give a recording with an audio stream")
-        stream = container.streams.audio[0]
-        rate, blocks = None, []
-        for frame in _decoded(container, stream, path):
-            rate = rate or frame.sample_rate
-            if frame.sample_rate != rate:
-                raise DataError(f"{path}: its sample rate changes in the middle; convert it first")
-            if frame.samples and frame.pts is not None:
-                blocks.append((float(frame.pts * frame.time_base), _mono(frame)))
-        if not blocks:
-            raise DataError(f"{path}: its audio stream is empty (0 s)")
-        begin = min(blocks[0][0], _video_start(container, default=blocks[0][0]))
-        promised = _promised(stream)
-    sound = _placed(blocks, begin, rate)
-    if promised is not None and promised - (blocks[-1][0] - blocks[0][0]) > _MISSING:
-        raise DataError(
-            f"{path}: truncated: {promised:.2f} s of sound promised, {len(sound) / rate:.2f} s found"
-        )
-    return soxr.resample(sound, rate, SAMPLE_RATE), begin
+        for frame in _sound_frames(container, path):
+            time = float(frame.pts * frame.time_base)
+            return min(time, _video_start(container, default=time))
+    raise DataError(f"{path}: its audio stream is empty (0 s)")
+
+
+def stream_sound(path: str | Path, begin: float) -> Iterator[np.ndarray]:
+    """The sound from time `begin` on in consecutive pieces (n,), float32 mono at 16 kHz.
+
+    Raises Truncated after the last piece where the file promises more or is damaged.
+    """
+    cut_short = None
+    with _opened(path) as container:
+        rate, resampler, position = None, None, 0
+        first = last = None
+        try:
+            for frame in _sound_frames(container, path):
+                rate = rate or frame.sample_rate
+                if frame.sample_rate != rate:
+                    raise DataError(
+                        f"{path}: its sample rate changes in the middle; convert it first"
+                    )
+                resampler = resampler or soxr.ResampleStream(rate, SAMPLE_RATE, 1)
+                last = float(frame.pts * frame.time_base)
+                first = last if first is None else first
+                samples = _placed(_mono(frame), round((last - begin) * rate), position, rate)
+                position += len(samples)
+                yield resampler.resample_chunk(samples)
+            promised = _promised(container.streams.audio[0])
+            if first is not None and promised is not None and promised - (last - first) > _MISSING:
+                cut_short = Truncated(
+                    f"{path}: truncated: {promised:.2f} s of sound promised, "
+                    f"{position / rate:.2f} s found"
+                )
+        except Truncated as error:
+            cut_short = error
+        if resampler is not None:
+            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+    if cut_short is not None:
+        raise cut_short
+
+
+def has_video(path: str | Path) -> bool:
+    """Whether there are moving pictures in a file. Raises DataError where it cannot be read."""
+    with _opened(path) as container:
+        return _moving(container) is not None
 
 
 def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[np.ndarray, bool]]:
@@ -90,12 +129,13 @@ def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[
 
     Frame k lasts from begin + k / 25 to begin + (k + 1) / 25 and shows what is on the screen in its
     middle: the newest picture by time stamp, whatever the stream's own rate is. Without `begin`
-    it is the first picture's time. Raises DataError (see `read_recording`).
+    it is the first picture's time. Raises DataError (see `read_recording`), Truncated after the last
+    picture.
     """
     with _opened(path) as container:
-        if not container.streams.video:
+        stream = _moving(container)
+        if stream is None:
             raise DataError(f"{path}: has no video; give a recording with a video stream")
-        stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         index, shown, last, first = 0, None, 0.0, None
         for frame in _decoded(container, stream, path):
@@ -111,14 +151,14 @@ def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[
         if shown is None or first is None or begin is None:
             raise DataError(f"{path}: its video stream is empty (0 s)")
         end = last + _duration(shown, stream)
-        promised = _promised(stream)
-        if promised is not None and promised - (end - first) > _MISSING:
-            raise DataError(
-                f"{path}: truncated: {promised:.2f} s of video promised, {end - first:.2f} s found"
-            )
         while begin + (index + 0.5) / FPS < end:
             yield _picture(shown, shown), _is_shown(shown, last, begin, index)
             index += 1
+        promised = _promised(stream)
+        if promised is not None and promised - (end - first) > _MISSING:
+            raise Truncated(
+                f"{path}: truncated: {promised:.2f} s of video promised, {end - first:.2f} s found"
+            )
 
 
 @contextmanager
@@ -142,9 +182,20 @@ def _decoded(
     try:
         yield from container.decode(stream)
     except av.FFmpegError as error:
-        raise DataError(
+        raise Truncated(
             f"{path}: damaged {stream.type} ({error.strerror}); it may be truncated"
         ) from error
+
+
+def _sound_frames(
+    container: av.container.InputContainer, path: str | Path
+) -> Iterator[av.AudioFrame]:
+    """The frames of the first audio stream that hold sound and say when."""
+    if not container.streams.audio:
+        raise DataError(f"{path}: has no sound; give a recording with an audio stream")
+    for frame in _decoded(container, container.streams.audio[0], path):
+        if frame.samples and frame.pts is not None:
+            yield frame
 
 
 def _mono(frame: av.AudioFrame) -> np.ndarray:
@@ -159,28 +210,30 @@ def _mono(frame: av.AudioFrame) -> np.ndarray:
     return samples.mean(0, dtype=np.float32)
 
 
-def _placed(blocks: list[tuple[float, np.ndarray]], begin: float, rate: int) -> np.ndarray:
-    """Blocks of sound where their time stamps say; rounding of the stamps is not a gap."""
-    position, pieces = 0, []
-    for time, samples in blocks:
-        wanted = round((time - begin) * rate)
-        ahead = wanted - position
-        if pieces and abs(ahead) < _GAP * rate:
-            ahead = 0
-        if ahead > 0:
-            pieces.append(np.zeros(ahead, np.float32))
-        if ahead < 0:
-            samples = samples[-ahead:]
-        pieces.append(samples)
-        position += max(ahead, 0) + len(samples)
-    return np.concatenate(pieces)
+def _placed(samples: np.ndarray, wanted: int, position: int, rate: int) -> np.ndarray:
+    """Samples that belong at `wanted`, to be put at `position`: after silence, or without their head.
+
+    Rounding of the time stamps is not a gap.
+    """
+    ahead = wanted - position
+    if position and abs(ahead) < _GAP * rate:
+        return samples
+    return np.pad(samples, (ahead, 0)) if ahead > 0 else samples[-ahead:]
 
 
 def _video_start(container: av.container.InputContainer, default: float) -> float:
+    stream = _moving(container)
+    if stream is None or stream.start_time is None or stream.time_base is None:
+        return default
+    return float(stream.start_time * stream.time_base)
+
+
+def _moving(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
+    """The first video stream; the cover picture of a sound file is none."""
     for stream in container.streams.video:
-        if stream.start_time is not None and stream.time_base is not None:
-            return float(stream.start_time * stream.time_base)
-    return default
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    return None
 
 
 def _promised(stream: av.stream.Stream) -> float | None:
@@ -198,10 +251,10 @@ def _duration(frame: av.VideoFrame, stream: av.video.stream.VideoStream) -> floa
 
 
 def _picture(frame: av.VideoFrame | None, like: av.VideoFrame) -> np.ndarray:
-    """The frame as RGB; black where there is none yet."""
+    """The frame as RGB, upright as the file says; black where there is none yet."""
     if frame is None:
-        return np.zeros((like.height, like.width, 3), np.uint8)
-    return frame.to_ndarray(format="rgb24")
+        return np.zeros_like(_picture(like, like))
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
 
 
 def _is_shown(frame: av.VideoFrame | None, last: float, begin: float, index: int) -> bool:

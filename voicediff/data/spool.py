@@ -1,0 +1,54 @@
+"""Long arrays that lie on the disk: appended to row by row, read back in slices."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import numpy as np
+
+
+class Spool:
+    """Rows of one shape in a temporary file that vanishes with the object.
+
+    Unlike a memory map it is read by copying, so that what was read does not count as the
+    program's memory for as long as the file is open.
+
+    Args:
+        shape: of one row, e.g. (96, 96), or () for sound.
+        dtype: of the elements.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: type):
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._bytes = int(np.prod(shape, dtype=int)) * self.dtype.itemsize
+        self._file = tempfile.TemporaryFile(buffering=0)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows (n, *shape) at the end."""
+        rows = np.ascontiguousarray(rows, self.dtype)
+        if rows.shape[1:] != self.shape:
+            raise ValueError(f"rows of shape {rows.shape[1:]}, expected {self.shape}")
+        data = memoryview(rows.reshape(-1)).cast("B")
+        place = self._length * self._bytes
+        while len(data):
+            written = os.pwrite(self._file.fileno(), data, place)
+            data, place = data[written:], place + written
+        self._length += len(rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Rows [start, stop) as an array of their own."""
+        start, stop, step = part.indices(self._length)
+        if step != 1:
+            raise IndexError("a spool is read in consecutive rows")
+        count = max(stop - start, 0)
+        data = bytearray(count * self._bytes)
+        view, place = memoryview(data), start * self._bytes
+        while len(view):
+            got = os.preadv(self._file.fileno(), [view], place)
+            view, place = view[got:], place + got
+        return np.frombuffer(data, self.dtype).reshape(count, *self.shape)
