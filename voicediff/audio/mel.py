@@ -97,16 +97,17 @@ class MelSpec:
 @lru_cache(maxsize=8)
 def mel_filters(spec: MelSpec) -> Tensor:
     """Mel filter bank (n_mels, n_fft // 2 + 1): triangles of equal area on Slaney's mel scale."""
-    bank = torchaudio.functional.melscale_fbanks(
-        spec.n_fft // 2 + 1,
-        spec.fmin,
-        spec.fmax,
-        spec.n_mels,
-        spec.sample_rate,
-        norm="slaney",
-        mel_scale="slaney",
-    )
-    return bank.T.contiguous()
+    with torch.inference_mode(False):  # it is kept, and may be needed in training later
+        bank = torchaudio.functional.melscale_fbanks(
+            spec.n_fft // 2 + 1,
+            spec.fmin,
+            spec.fmax,
+            spec.n_mels,
+            spec.sample_rate,
+            norm="slaney",
+            mel_scale="slaney",
+        )
+        return bank.T.contiguous()
 
 
 def magnitudes(wav: Tensor, spec: MelSpec) -> Tensor:
