@@ -106,10 +106,11 @@ class Vocoding(Task):
             terms = {"critic": critic_loss(self._verdict(natural), self._verdict(made))}
             return self._losses(terms, {"critic": 1.0}, batch)
         made = self.make(batch)
-        terms = {
-            "spectral": spectral_loss(made, natural, self.resolutions),
-            "mel": mel_loss(made, natural, self.mel),
-        }
+        with torch.autocast(made.device.type, enabled=False):
+            terms = {
+                "spectral": spectral_loss(made, natural, self.resolutions),
+                "mel": mel_loss(made, natural, self.mel),
+            }
         weights = {"spectral": self.spectral_weight, "mel": self.mel_weight}
         if turn == "generator":
             of_made = self._verdict(made)

@@ -5,15 +5,18 @@ from voicediff.vocoders.discriminators import Discriminator, MultiPeriod, MultiR
 from voicediff.vocoders.griffin_lim import GriffinLim
 from voicediff.vocoders.harmonic import Harmonic
 from voicediff.vocoders.hifigan import HiFiGAN
+from voicediff.vocoders.published import BigVGAN, PublishedVocos
 from voicediff.vocoders.vocos import SourceVocos, Vocos
 
 __all__ = [
+    "BigVGAN",
     "Discriminator",
     "GriffinLim",
     "Harmonic",
     "HiFiGAN",
     "MultiPeriod",
     "MultiResolution",
+    "PublishedVocos",
     "SourceVocos",
     "Vocoder",
     "Vocos",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from voicediff.audio import MelSpec
@@ -19,6 +21,8 @@ class Vocoder(nn.Module, ABC):
 
     spec: MelSpec
     needs_f0: bool = False
+    chunk: int  # frames made at once, and on each side of them those that they depend on
+    context: int
 
     @abstractmethod
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
@@ -26,6 +30,15 @@ class Vocoder(nn.Module, ABC):
 
         All randomness comes from `noise`; without one every call gives the same sound.
         """
+
+    def _in_chunks(self, mel: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """wav (B, T * hop) by `make` from mel (B, n_mels, T), `chunk` frames with `context` a side at once."""
+        hop, frames, pieces = self.spec.hop, mel.shape[-1], []
+        for start in range(0, frames, self.chunk):
+            first, stop = max(start - self.context, 0), min(start + self.chunk, frames)
+            made = make(mel[..., first : stop + self.context])
+            pieces.append(made[:, (start - first) * hop : (stop - first) * hop])
+        return torch.cat(pieces, -1)
 
     @property
     def sample_rate(self) -> int:

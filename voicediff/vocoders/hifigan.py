@@ -66,13 +66,7 @@ class HiFiGAN(Vocoder):
 
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """mel (B, n_mels, T) -> wav (B, T * hop); neither `f0` nor `noise` is used."""
-        hop, frames, context = self.spec.hop, mel.shape[-1], self.context
-        pieces = []
-        for start in range(0, frames, self.chunk):
-            first, stop = max(start - context, 0), min(start + self.chunk, frames)
-            made = self._make(mel[..., first : stop + context])
-            pieces.append(made[:, (start - first) * hop : (stop - first) * hop])
-        return torch.cat(pieces, -1)
+        return self._in_chunks(mel, self._make)
 
     @property
     def context(self) -> int:

@@ -31,7 +31,7 @@ class MelInversion:
 
     def smooth(self, updates: int = 30) -> Tensor:
         """Magnitudes (B, T, bins) near the interpolated mel."""
-        magnitude = self.wanted @ self.back
+        magnitude = self.envelope()
         for _ in range(updates):
             magnitude = self.update(magnitude)
         return magnitude
@@ -42,4 +42,15 @@ class MelInversion:
 
     def correction(self, magnitude: Tensor) -> Tensor:
         """Gains (B, T, bins) that move `magnitude` towards the mel."""
-        return (self.wanted / (magnitude @ self.filters).clamp(min=1e-10)) @ self.back
+        heard = _product(magnitude, self.filters).clamp(min=1e-10)
+        return _product(self.wanted / heard, self.back)
+
+    def envelope(self) -> Tensor:
+        """Magnitudes (B, T, bins) that the mel says, interpolated."""
+        return _product(self.wanted, self.back)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b in full precision, also where the network around it computes in bf16."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a @ b

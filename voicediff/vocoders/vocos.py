@@ -43,13 +43,13 @@ class _Spectral(Vocoder):
         return self.body.context + overlap * (2 + self.corrections)
 
     def _heads(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Inputs (B, C, T) to tensors (B, T, bins)."""
-        h = self.leave(self.body(torch.cat(inputs, 1)))
+        """Inputs (B, C, T) to tensors (B, T, bins), single precision."""
+        h = self.leave(self.body(torch.cat(inputs, 1))).float()
         return tuple(head.mT for head in h.chunk(h.shape[1] // self.bins, 1))
 
     def _envelope(self, inversion: MelInversion) -> Tensor:
         """ln magnitudes (B, T, bins) read off the mel; above its range they go on level."""
-        envelope = inversion.wanted @ inversion.back
+        envelope = inversion.envelope()
         last = int(self.spec.fmax / self.spec.sample_rate * self.spec.n_fft) - 2
         level = F.pad(envelope[..., :last], (0, self.bins - last), mode="replicate")
         return level.clamp(min=1e-7).log()
@@ -93,17 +93,11 @@ class Vocos(_Spectral):
 
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """mel (B, n_mels, T) -> wav (B, T * hop); neither `f0` nor `noise` is used."""
-        hop, frames, context = self.spec.hop, mel.shape[-1], self.context
-        pieces = []
-        for start in range(0, frames, self.chunk):
-            first, stop = max(start - context, 0), min(start + self.chunk, frames)
-            made = self._make(mel[..., first : stop + context])
-            pieces.append(made[:, (start - first) * hop : (stop - first) * hop])
-        return torch.cat(pieces, -1)
+        return self._in_chunks(mel, self._make)
 
     def _make(self, mel: Tensor) -> Tensor:
         framing, inversion = Framing(self.spec, mel), MelInversion(mel, self.spec)
-        gain, real, imaginary = (head.float() for head in self._heads(mel * SCALE + 1))
+        gain, real, imaginary = self._heads(mel * SCALE + 1)
         magnitude = (self._envelope(inversion) + _bounded(gain)).exp()
         phase = torch.atan2(imaginary, real)
         return self._sound(torch.polar(magnitude, phase), framing, inversion)
@@ -172,8 +166,7 @@ class SourceVocos(_Spectral):
         """One chunk: mel (B, n_mels, T), F0 with and without gaps (B, T), sources (B, T * hop)."""
         framing, inversion = Framing(self.spec, mel), MelInversion(mel, self.spec)
         pitch = torch.stack(((f0 > 0).to(mel), torch.log2(curve / 220)), 1)
-        heads = (head.float() for head in self._heads(mel * SCALE + 1, pitch))
-        loud, turn, breathy = heads
+        loud, turn, breathy = self._heads(mel * SCALE + 1, pitch)
         level = self._envelope(inversion) - framing.window.square().sum().sqrt().log()
         quiet, calm = self._start(f0)
         voice = torch.polar((level + quiet + _bounded(loud)).exp(), turn)
