@@ -23,7 +23,7 @@ FLOORS = [
     ["tasks"],
     ["editing"],
     ["experiment", "performance", "separation"],
-    ["training"],
+    ["training", "vocoding"],
     ["gates"],
     ["bin"],
     ["__main__"],

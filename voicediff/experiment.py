@@ -131,7 +131,7 @@ def load(
     config = folder / "config.yaml"
     if not config.is_file():
         raise DataError(f"{folder}: not an experiment folder (config.yaml is missing)")
-    path = _weights_path(folder, weights)
+    path = weights_path(folder, weights)
     tensors, about = read_weights(path, "ema" if ema else "raw")
     assets = folder / "assets"
     _check_assets(assets, about["assets"], path)
@@ -149,7 +149,17 @@ def load(
 
 def weights_hash(folder: str | Path) -> str:
     """Twelve hexadecimal digits of the weights that `load` takes by default."""
-    return hashlib.sha256(_weights_path(Path(folder), "").read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(weights_path(Path(folder)).read_bytes()).hexdigest()[:12]
+
+
+def weights_path(folder: Path, weights: str = "") -> Path:
+    """The file of `best` or `last` weights; by default the best where there is one."""
+    if weights:
+        return folder / f"{weights}.safetensors"
+    for name in ("best", "last"):
+        if (folder / f"{name}.safetensors").is_file():
+            return folder / f"{name}.safetensors"
+    raise DataError(f"{folder}: has no weights (best.safetensors or last.safetensors is missing)")
 
 
 def create(folder: Path, config: Config, assets: Path | None) -> None:
@@ -250,7 +260,7 @@ def misfits(task: Task, tensors: Mapping[str, Tensor]) -> list[str]:
 
 def load_same(task: Task, folder: Path) -> list[str]:
     """Fine-tuning: take over the weights that fit from another experiment; returns what did not."""
-    tensors, _ = read_weights(_weights_path(folder, ""), "ema")
+    tensors, _ = read_weights(weights_path(folder), "ema")
     own = task.state_dict()
     same = {n: t for n, t in tensors.items() if n in own and own[n].shape == t.shape}
     if not same:
@@ -299,15 +309,6 @@ def _section(value: Any, at: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"{at}: expected a section of `key: value` lines, found {value!r}")
     return dict(value)
-
-
-def _weights_path(folder: Path, weights: str) -> Path:
-    if weights:
-        return folder / f"{weights}.safetensors"
-    for name in ("best", "last"):
-        if (folder / f"{name}.safetensors").is_file():
-            return folder / f"{name}.safetensors"
-    raise DataError(f"{folder}: has no weights (best.safetensors or last.safetensors is missing)")
 
 
 def _check_assets(assets: Path, expected: Mapping[str, str], path: Path) -> None:

@@ -1,7 +1,8 @@
 """Sing the test lines and songs of a prepared folder with a trained model.
 
 Writes one folder per row of the score table: natural (the recording), copy (its mel through the
-vocoder), mu (the encoder alone) and nfe_N (the sampler with N network calls), and whole songs.
+vocoder), mu (the encoder alone) and nfe_N (the sampler with N network calls), and whole songs. Other
+vocoders beside it have rows copy_VOCODER and nfe_N_VOCODER.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from voicediff.registry import build
 from voicediff.report.songs import choose_songs, split_titles
 from voicediff.samplers import Sampler
 from voicediff.tasks.svs import SingingSynthesis
-from voicediff.vocoders import Vocoder
+from voicediff.vocoding import FOLDER, NEURAL, Named, find_vocoder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, type=Path, help="data folder, e.g. data/test")
     parser.add_argument("--dump", required=True, type=Path, help="its features, e.g. dump/test")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--vocoder", default="griffin_lim", help="griffin_lim, harmonic ...")
+    parser.add_argument(
+        "--vocoder", help="griffin_lim, harmonic, neural or a folder [the model's own]"
+    )
+    parser.add_argument(
+        "--beside", metavar="NAMES", help="other vocoders to compare, '' for none [all there are]"
+    )
     parser.add_argument("--nfe", default="0,1,2,4,10,50", help="network calls to compare, 0 is mu")
     parser.add_argument("--sampler", help="another sampler than the experiment's, by name")
     parser.add_argument(
@@ -68,14 +74,17 @@ class Row:
 
     name: str
     title: str
+    vocoder: Named
     nfe: int | None = None
     sampler: Sampler | None = None
+    beside: bool = False
 
 
 def run(args: argparse.Namespace) -> None:
     loaded = experiment.load(args.model, device=args.device)
     task: SingingSynthesis = loaded.task
-    vocoder = build("vocoder", {"name": args.vocoder}, at="--vocoder", spec=task.mel)
+    vocoder = find_vocoder(args.vocoder, task.mel, args.model)
+    print(f"vocoder: {vocoder.title}")
     if loaded.recommended and not args.sampler:
         name = loaded.sampler.get("name")
         print(f"sampler: {name} as recommended in {loaded.recommended}")
@@ -89,11 +98,12 @@ class Decoding:
     """The rows and songs of one call of `voicediff decode`; what is done is skipped."""
 
     def __init__(
-        self, args: argparse.Namespace, task: SingingSynthesis, vocoder: Vocoder, sampler: dict
+        self, args: argparse.Namespace, task: SingingSynthesis, vocoder: Named, sampler: dict
     ):
         self.args, self.task = args, task
         self.device = next(task.parameters()).device
         self.vocoder = vocoder.to(self.device)
+        self.others = [other.to(self.device) for other in self._others(args.beside)]
         self.noise_scale = task.noise_scale if args.noise_scale is None else args.noise_scale
         guidance = read_guidance(args.guidance)
         self.guidance = task.guidance if guidance is None else guidance
@@ -103,16 +113,36 @@ class Decoding:
         self.recordings = read_folder(args.data)
 
     def rows(self) -> list[Row]:
-        rows = [Row("natural", "recording"), Row("copy", f"recording's mel, {self.args.vocoder}")]
-        for nfe in _calls(self.args.nfe):
-            if nfe == 0:
-                rows.append(Row("mu", "encoder alone (mu)", 0))
-            else:
-                sampler = build("sampler", self.sampler_spec, at="sampler").with_nfe(nfe)
-                rows.append(
-                    Row(f"nfe_{nfe}", f"diffusion, {nfe} call{'s' * (nfe > 1)}", nfe, sampler)
-                )
+        rows = [Row("natural", "recording", self.vocoder), self._copy(self.vocoder)]
+        calls = _calls(self.args.nfe)
+        rows += [self._generated(nfe, self.vocoder) for nfe in calls]
+        usual = usual_calls(calls)
+        for other in self.others:
+            rows += [self._copy(other, beside=True), self._generated(usual, other, beside=True)]
         return rows
+
+    def _copy(self, vocoder: Named, beside: bool = False) -> Row:
+        name = f"copy_{vocoder.title}" if beside else "copy"
+        return Row(name, f"recording's mel, {vocoder.title}", vocoder, beside=beside)
+
+    def _generated(self, nfe: int, vocoder: Named, beside: bool = False) -> Row:
+        name, title, sampler = "mu", "encoder alone (mu)", None
+        if nfe > 0:
+            name, title = f"nfe_{nfe}", f"diffusion, {nfe} call{'s' * (nfe > 1)}"
+            sampler = build("sampler", self.sampler_spec, at="sampler").with_nfe(nfe)
+        if beside:
+            name, title = f"{name}_{vocoder.title}", f"{title}, {vocoder.title}"
+        return Row(name, title, vocoder, nfe, sampler, beside)
+
+    def _others(self, names: str | None) -> list[Named]:
+        """Vocoders to compare; None: those without training, and what lies in the model's folder."""
+        if names is None:
+            own = [NEURAL] if (self.args.model / FOLDER).is_dir() else []
+            found = ["griffin_lim", "harmonic", *own]
+        else:
+            found = names.replace(",", " ").split()
+        others = [find_vocoder(name, self.task.mel, self.args.model) for name in found]
+        return [other for other in others if other.title != self.vocoder.title]
 
     def write(self, row: Row) -> None:
         """All test lines as wav and mel, and `info.json`; one folder, whole or not at all."""
@@ -141,7 +171,7 @@ class Decoding:
         songs = choose_songs(titles, split_titles(self.args.examples), self.args.songs)
         for song in tqdm(songs, desc="songs", unit="song", disable=not songs):
             folder = self.args.out / "songs" / song
-            facts = self._facts(Row("song", song))
+            facts = self._facts(Row("song", song, self.vocoder))
             if _is_done(folder, facts):
                 continue
             with whole_folder(folder) as new:
@@ -155,7 +185,7 @@ class Decoding:
         singer = Singer(
             self.task,
             sampler,
-            self.vocoder,
+            self.vocoder.vocoder,
             seed,
             self.noise_scale,
             self.guidance,
@@ -215,7 +245,7 @@ class Decoding:
             return read_wav(self.recordings.wav(utt), spec.sample_rate, start, end)[0]
         began = time.perf_counter()
         with torch.inference_mode():
-            wav = self.vocoder(
+            wav = row.vocoder.vocoder(
                 torch.from_numpy(mel)[None].to(self.device),
                 torch.from_numpy(f0)[None].to(self.device),
                 SeededNoise([item_seed(self.args.seed, utt, "vocoder")]),
@@ -234,10 +264,17 @@ class Decoding:
             "guidance": dict(self.guidance),
             "shallow": self.shallow,
             "seed": self.args.seed,
-            "vocoder": self.args.vocoder,
+            "vocoder": row.vocoder.title,
+            "vocoder_weights": row.vocoder.weights,
+            "beside": row.beside,
             "mel": self.task.mel.hash,
             "weights": experiment.weights_hash(self.args.model),
         }
+
+
+def usual_calls(calls: Sequence[int]) -> int:
+    """Of several numbers of network calls the one to listen to: the largest up to 10."""
+    return max([nfe for nfe in calls if nfe <= 10] or calls[:1])
 
 
 def _calls(text: str) -> list[int]:

@@ -17,6 +17,7 @@ from voicediff.music.score import Score
 from voicediff.performance import Singer
 from voicediff.registry import build
 from voicediff.tasks.svs import SingingSynthesis
+from voicediff.vocoding import find_vocoder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tempo", type=float, default=1.0, help="times as fast")
     parser.add_argument("--steps", type=int, help="network calls; 0 sings the encoder's mean")
     parser.add_argument("--sampler", help="another sampler than the experiment's, by name")
-    parser.add_argument("--vocoder", default="griffin_lim", help="griffin_lim, harmonic ...")
+    parser.add_argument(
+        "--vocoder", help="griffin_lim, harmonic, neural or a folder [the model's own]"
+    )
     parser.add_argument(
         "--noise-scale", type=float, help="standard deviation of noise [the model's]"
     )
@@ -71,8 +74,8 @@ def run(args: argparse.Namespace) -> None:
             if args.steps < 0:
                 raise ConfigError(f"--steps: wants 0 or more, found {args.steps}")
             sampler = sampler.with_nfe(args.steps)
-    vocoder = build("vocoder", {"name": args.vocoder}, at="--vocoder", spec=task.mel)
-    vocoder = vocoder.to(next(task.parameters()).device)
+    vocoder = find_vocoder(args.vocoder, task.mel, args.model)
+    vocoder = vocoder.vocoder.to(next(task.parameters()).device)
     look = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s [{elapsed}<{remaining}]"
     with tqdm(total=score.duration, desc=args.out.name, bar_format=look) as bar:
         singer = Singer(

@@ -18,7 +18,7 @@ import numpy as np
 from voicediff.audio import MelSpec, read_wav
 from voicediff.errors import DataError
 
-REFERENCES = ("natural", "copy")  # ceilings: nothing in them is generated
+REFERENCES = ("natural", "copy")  # and copy_*; ceilings: nothing in them is generated
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class Row:
 
     @property
     def is_reference(self) -> bool:
-        return self.name in REFERENCES
+        return self.name in REFERENCES or self.name.startswith("copy_")
+
+    @property
+    def beside(self) -> bool:
+        """Through another vocoder than most: to be compared, not part of a series."""
+        return bool(self.info.get("beside"))
 
     def wav(self, utt: str, sample_rate: int) -> np.ndarray:
         return read_wav(self.folder / "wav" / f"{utt}.wav", sample_rate)[0]
@@ -133,5 +138,5 @@ def _some(utts: Iterable[str]) -> str:
 
 def _order(row: Row) -> tuple[int, int, str]:
     if row.is_reference:
-        return 0, REFERENCES.index(row.name), row.name
+        return 0, REFERENCES.index(row.name.partition("_")[0]), row.name
     return 1, row.nfe if row.nfe is not None else 10**9, row.name

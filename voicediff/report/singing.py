@@ -123,7 +123,7 @@ def summary(scored: Sequence[Scored]) -> Table:
 
 def quality_over_calls(scored: Sequence[Scored]) -> Chart | None:
     """Metrics over the number of network calls; None with fewer than two numbers of calls."""
-    generated = [item for item in scored if item.row.nfe is not None and not item.row.is_reference]
+    generated = [item for item in scored if item.row.nfe is not None and not item.row.beside]
     if len(generated) < 2:
         return None
     columns = {column.key: column for column in (*SPECTRUM, *PITCH)}
@@ -132,7 +132,11 @@ def quality_over_calls(scored: Sequence[Scored]) -> Chart | None:
         [columns[key] for key in shown],
         [item.row.nfe for item in generated],
         {key: [item.overall.get(key) for item in generated] for key in shown},
-        {item.row.title: item.overall for item in scored if item.row.is_reference},
+        {
+            item.row.title: item.overall
+            for item in scored
+            if item.row.is_reference and not item.row.beside
+        },
         "Quality over network calls: each metric against the number of network calls; 0 calls is "
         "the encoder's mean. Lines are the ceilings.",
     )

@@ -19,7 +19,7 @@ from voicediff.report.songs import Line, SongExamples
 
 LEAD = "Singing from notes and lyrics that training never saw."
 READING = (
-    "The grey rows are recordings and the ceiling of the vocoder. The best generated value of each "
+    "The grey rows are recordings and the ceilings of the vocoders. The best generated value of each "
     "column is marked; an arrow says which way is better, or to what value the nearest is best."
 )
 
@@ -73,7 +73,7 @@ class SingingReport:
     @property
     def chosen(self) -> str:
         """The row to look at first: as many calls as the songs were sung with, or up to 10."""
-        generated = [row for row in self.rows if row.nfe is not None]
+        generated = [row for row in self.rows if row.nfe is not None and not row.beside]
         few = [row for row in generated if row.nfe <= 10]
         return max(few or generated[:1], key=lambda row: row.nfe).name
 
@@ -99,7 +99,7 @@ class SingingReport:
     def results(self, pictures: Mapping[str, str]) -> str:
         """The text of RESULTS.md."""
         return results(
-            self.title, f"{LEAD} {READING.replace('grey', 'first two')}", self.facts(), self.tables,
+            self.title, f"{LEAD} {READING.replace('grey', 'first')}", self.facts(), self.tables,
             singing.NOTES, pictures, facts(self.environment),
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ class SingingReport:
 
     def _info(self, key: str) -> Any:
         """What the generated rows say, the last one first: mu has no sampler."""
-        found = [row.info.get(key) for row in reversed(self.rows)]
+        found = [row.info.get(key) for row in reversed(self.rows) if not row.beside]
         return next((value for value in found if value is not None), None)
 
     def _write_pictures(self, maker: SongExamples, songs: Mapping[str, str]) -> dict[str, str]:
@@ -156,8 +156,10 @@ class SingingReport:
 
 
 def _choice(row: Row) -> str:
-    if row.nfe is None:
-        return "copy synthesis" if row.name == "copy" else row.title
+    if row.name.startswith("copy"):
+        return f"copy synthesis, {row.info.get('vocoder', '')}".rstrip(", ")
+    if row.nfe is None or row.beside:
+        return row.title
     return "mu (0 calls)" if row.nfe == 0 else f"{row.nfe} call{'s' * (row.nfe > 1)}"
 
 

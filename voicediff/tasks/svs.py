@@ -284,14 +284,16 @@ class SingingSynthesis(Task):
         shallow: float | None = None,
         kept: Kept | None = None,
         callback: Callable | None = None,
+        f0: Tensor | None = None,
     ) -> Song:
         """Sing a batch of aligned scores; without a sampler the mel is mu itself (0 calls).
 
         noise_scale, guidance, shallow: None takes the task's own.
         kept: mels that are given for some of the frames; the rest is sung around them.
+        f0: (B, T) in Hz, a recording's; None sings the contour that the model expects.
         """
         mu, states = self._mu(score)
-        f0 = self._predicted_f0(states, score)
+        f0 = self._predicted_f0(states, score) if f0 is None else f0
         x = mu[:, None]
         if sampler is not None:
             cond = self._conditions(score, states, f0)

@@ -1,0 +1,185 @@
+"""Measure vocoders on songs of the development set and keep the best one with the acoustic model.
+
+Each vocoder makes sound of the recordings' own mels (copy synthesis) and of mels that the model
+sings. Another vocoder than Griffin-Lim is taken where it is better on generated mels in MCD,
+multi-resolution STFT distance and periodicity error, and on the recordings' own mels at most 0.3 dB
+(MCD) worse; of several, the one that is better by the larger factor. F0 decides nothing: to some of
+them it is given. The choice and its figures stand in MODEL/vocoder.yaml, a trained vocoder is copied
+to MODEL/vocoder; `voicediff sing` and `decode` use it from then on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from voicediff import experiment
+from voicediff.audio import read_wav
+from voicediff.data.singing import read_index
+from voicediff.errors import ConfigError, DataError
+from voicediff.metrics import Item, score_row, singing_metrics
+from voicediff.music.score import Score
+from voicediff.noise import SeededNoise, item_seed
+from voicediff.registry import build
+from voicediff.report.table import Column, Row, Table, plain
+from voicediff.tasks.svs import SingingSynthesis
+from voicediff.vocoding import FALLBACK, NEURAL, Named, chosen, find_vocoder, keep
+
+ALLOWANCE = 0.3  # dB of MCD on the recordings' own mels
+COLUMNS = (
+    Column("mcd", "MCD", "dB", "lower"),
+    Column("multi_stft", "STFT", "", "lower", digits=3),
+    Column("periodicity_error", "periodicity", "", "lower", digits=3),
+    Column("vuv_error", "V/UV", "%", "lower", scale=100.0),
+    Column("sung_f0_distance", "F0", "cents", "lower", digits=1),
+    Column("f0_jitter", "jitter", "cents", digits=1),
+)
+DECIDING = ("mcd", "multi_stft", "periodicity_error")
+Figures = dict[str, dict[str, float]]  # by "copy" and "generated"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, type=Path, help="the acoustic model's folder")
+    parser.add_argument("--dump", required=True, type=Path, help="features, e.g. dump/dev")
+    parser.add_argument(
+        "--vocoder",
+        nargs="+",
+        default=[FALLBACK, "harmonic"],
+        metavar="NAME",
+        help="parts and folders to compare [griffin_lim harmonic]",
+    )
+    parser.add_argument("--take", metavar="NAME", help="keep this one, whatever is measured")
+    parser.add_argument("--nfe", type=int, help="network calls [the sampler's own]")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of lines to measure [60]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.take is not None:
+        taken = find_vocoder(args.take, experiment.load(args.model).task.mel, args.model)
+        _keep(args.model, args.take, taken, {})
+        return
+    loaded = experiment.load(args.model, device=args.device)
+    names = list(dict.fromkeys([FALLBACK, *args.vocoder]))
+    vocoders = {name: find_vocoder(name, loaded.task.mel, args.model) for name in names}
+    lines = _Lines(args, loaded)
+    figures = {name: lines.measure(vocoder) for name, vocoder in vocoders.items()}
+    for kind, title in (("copy", "Recordings' own mels"), ("generated", "Generated mels")):
+        print(f"\n{title}\n{plain(_table(title, figures, vocoders, kind))}")
+    _keep(args.model, name := best(figures), vocoders[name], {vocoders[n].title: f for n, f in figures.items()})  # fmt: skip
+
+
+def best(figures: Mapping[str, Figures]) -> str:
+    """The name of the vocoder to take; see above."""
+    least = figures[FALLBACK]
+    ceiling = least["copy"]["mcd"] + ALLOWANCE
+
+    def factor(name: str) -> float:
+        made = figures[name]["generated"]
+        return math.prod(made[key] / max(least["generated"][key], 1e-9) for key in DECIDING)
+
+    def fits(name: str) -> bool:
+        made = figures[name]["generated"]
+        better = all(made[key] < least["generated"][key] for key in DECIDING)
+        return better and figures[name]["copy"]["mcd"] <= ceiling
+
+    return min((name for name in figures if fits(name)), key=factor, default=FALLBACK)
+
+
+class _Lines:
+    """Lines of the development set: their recordings, and the mels that the model sings of them."""
+
+    def __init__(self, args: argparse.Namespace, loaded: experiment.Experiment):
+        self.task: SingingSynthesis = loaded.task
+        self.device, self.seed = next(loaded.task.parameters()).device, args.seed
+        sampler = build("sampler", loaded.sampler, at="sampler")
+        if args.nfe is not None:
+            sampler = sampler.with_nfe(args.nfe)
+        dataset = self.task.dataset(args.dump, training=False, options={})
+        entries = _first(read_index(args.dump), args.seconds * self.task.mel.frame_rate, args.dump)
+        self.natural: list[Item] = []
+        self.mels: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {
+            "copy": [],
+            "generated": [],
+        }
+        for number, entry in enumerate(tqdm(entries, desc="singing", unit="line")):
+            self.natural.append(self._recording(entry))
+            item = dataset.item(number, 0)
+            own = torch.from_numpy(item["mel"])[None], torch.from_numpy(item["f0"])[None]
+            self.mels["copy"].append(own)
+            self.mels["generated"].append(self._sung(item, sampler))
+        self.utts = [entry["utt"] for entry in entries]
+
+    def measure(self, vocoder: Named) -> Figures:
+        """Figures of both kinds of mels through a vocoder."""
+        vocoder = vocoder.to(self.device)
+        rulers = singing_metrics([column.key for column in COLUMNS])
+        return {
+            kind: score_row(self.natural, self._made(vocoder, mels), self.task.mel, rulers)
+            for kind, mels in self.mels.items()
+        }
+
+    def _made(self, vocoder: Named, mels: Sequence) -> Iterator[Item]:
+        lines = list(zip(self.utts, mels, self.natural, strict=True))
+        for utt, (mel, f0), natural in tqdm(lines, desc=vocoder.title, unit="line"):
+            noise = SeededNoise([item_seed(self.seed, utt, "vocoder")])
+            with torch.inference_mode():
+                wav = vocoder.vocoder(mel.float().to(self.device), f0.to(self.device), noise)
+            made = Item(wav=wav[0].float().cpu().numpy(), score=natural.score)
+            yield made.prepared(self.task.mel)
+
+    def _recording(self, entry: dict) -> Item:
+        if "wav" not in entry:
+            raise DataError(
+                f"{entry['utt']}: its recording is unknown; run stage 2 (features) again"
+            )
+        rate = self.task.mel.sample_rate
+        wav, _ = read_wav(entry["wav"], rate, entry["start"], entry["end"])
+        score = Score.from_dict(entry["score"], entry["utt"])
+        return Item(wav=wav, score=score).prepared(self.task.mel)
+
+    def _sung(self, item: dict, sampler) -> tuple[torch.Tensor, torch.Tensor]:
+        score = self.task.collate([item], [0])["score"].to(self.device)
+        noise = SeededNoise([item_seed(self.seed, item["utt"])])
+        song = self.task.generate(score, sampler, noise)
+        frames = item["mel"].shape[1]
+        return song.mel[..., :frames], song.f0[..., :frames]
+
+
+def _first(entries: Sequence[dict], frames: float, dump: Path) -> list[dict]:
+    """The first lines, about so many frames together."""
+    taken, total = [], 0
+    for entry in entries:
+        if total < frames:
+            taken.append(entry)
+            total += entry["frames"]
+    if not taken:
+        raise ConfigError(f"{dump}: has no lines to measure; give more --seconds")
+    return taken
+
+
+def _table(
+    title: str, figures: Mapping[str, Figures], vocoders: Mapping[str, Named], kind: str
+) -> Table:
+    rows = [Row(name, vocoders[name].title, figures[name][kind]) for name in figures]
+    return Table(title, COLUMNS, rows, "vocoder")
+
+
+def _keep(model: Path, name: str, vocoder: Named, figures: Mapping[str, Figures]) -> None:
+    rounded = {
+        title: {
+            kind: {key: float(f"{value:.4g}") for key, value in row.items() if math.isfinite(value)}
+            for kind, row in both.items()
+        }
+        for title, both in figures.items()
+    }
+    folder = Path(name) if Path(name).is_dir() else None
+    before = chosen(model)
+    keep(model, NEURAL if folder else name, {"measured": rounded} if rounded else {}, folder)
+    print(f"\n{model}: sings with {vocoder.title} from now on (before: {before})")
