@@ -23,7 +23,7 @@ FLOORS = [
     ["tasks"],
     ["editing"],
     ["experiment", "performance", "separation"],
-    ["training", "vocoding"],
+    ["measuring", "training", "vocoding"],
     ["gates"],
     ["bin"],
     ["__main__"],

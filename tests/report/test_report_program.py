@@ -177,4 +177,4 @@ def test_work_of_other_facts_is_forgotten(tmp_path):
 def test_other_tasks_are_refused_in_one_line(place, capsys, monkeypatch):
     monkeypatch.setattr(program, "SingingSynthesis", ConfigError)
     assert report(place) == 2
-    assert "report measures singing (task svs), found task svs" in capsys.readouterr().err
+    assert "report measures singing and separation, found task svs" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def speech_like(draw):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A model with random weights, and two mixtures."""
+    """A model with random weights, and a mixture."""
     place = tmp_path_factory.mktemp("separation")
     clips, draw = [], np.random.default_rng(0)
     for number, gender in enumerate("mmff"):
@@ -54,7 +54,7 @@ def place(tmp_path_factory):
         clips.append(Prepared(Entry(f"clip{number}", f"person{number}", gender, FRAMES), path))
     write_prepared(place / "dev", clips)
     drawer = Drawer([clip.entry for clip in clips], PROTOCOLS["own"])
-    draw_list(drawer, "own", "dev", 2, seed=1).write(place / "dev" / "lists" / "own.json")
+    draw_list(drawer, "own", "dev", 1, seed=1).write(place / "dev" / "lists" / "own.json")
     (place / "conf.yaml").write_text(dump_yaml(CONFIG))
     config = experiment.read_config(place / "conf.yaml")
     weights = config.build_task().state_dict()

@@ -53,10 +53,12 @@ def scatter(
     panels: Sequence[Points],
     quality: str,
     marks: Sequence[tuple[float, float] | None],
+    higher: bool = False,
 ) -> Encoded:
-    """Quality (lower is better) against costs, side by side; the line joins what nothing beats.
+    """Quality against costs, side by side; the line joins what nothing beats.
 
-    `marks`: of each panel, the point to ring.
+    marks: of each panel, the point to ring. higher: whether more quality is better; its axis is
+    logarithmic where less is.
     """
     figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
@@ -65,12 +67,12 @@ def scatter(
         for number, (name, points) in enumerate(panel.groups.items()):
             x, y = zip(*points, strict=True) if points else ((), ())
             axis.plot(x, y, "o", ms=4, color=shades[number % len(shades)], label=name)
-        best = front([point for points in panel.groups.values() for point in points])
+        best = front([p for points in panel.groups.values() for p in points], higher)
         if best:
             axis.step(*zip(*best, strict=True), where="post", color=LIGHT["ink"], lw=1.0)
             axis.set_xscale("log")
-            axis.set_yscale("log")
-            for side in (axis.xaxis, axis.yaxis):
+            axis.set_yscale("linear" if higher else "log")
+            for side in (axis.xaxis,) if higher else (axis.xaxis, axis.yaxis):
                 side.set_major_formatter("{x:g}")
                 side.set_minor_formatter("{x:g}")
         if mark:
@@ -84,11 +86,12 @@ def scatter(
     return _png(figure, transparent=False)
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def front(points: Sequence[tuple[float, float]], higher: bool = False) -> list[tuple[float, float]]:
     """The points that no other beats in both cost and quality, by rising cost (Pareto's front)."""
     best: list[tuple[float, float]] = []
-    for cost, value in sorted(points):
-        if not best or value < best[-1][1]:
+    sign = -1 if higher else 1
+    for cost, value in sorted(points, key=lambda point: (point[0], sign * point[1])):
+        if not best or sign * value < sign * best[-1][1]:
             best.append((cost, value))
     return best
 

@@ -37,10 +37,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Judged:
-    """Which figures decide: `quality` (lower is better) and `liveliness` (1 is natural)."""
+    """Which figures decide: `quality`, and `liveliness` (1 is natural) where the mean must not win."""
 
     quality: Column
-    liveliness: Column
+    liveliness: Column | None = None
+
+    def cost(self, found: Measured) -> float:
+        """The quality as a figure of which less is better."""
+        value = found.score(self.quality.key)
+        return -value if self.quality.better == "higher" else value
+
+    def is_lively(self, found: Measured) -> bool:
+        return self.liveliness is None or (LOWEST <= found.score(self.liveliness.key) <= HIGHEST)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Choice:
 
 
 def recommend(measured: Sequence[Measured], by: Judged, margin: float) -> Choice | None:
-    """The setting with the fewest calls among those within `margin` of the best quality.
+    """The setting with the fewest calls among those within `margin` (a share) of the best quality.
 
     Only settings whose liveliness is in range count, as long as there are any. None where no
     setting has a figure.
@@ -60,23 +68,25 @@ def recommend(measured: Sequence[Measured], by: Judged, margin: float) -> Choice
     known = [found for found in measured if math.isfinite(found.score(by.quality.key))]
     if not known:
         return None
-    lively = [f for f in known if LOWEST <= f.score(by.liveliness.key) <= HIGHEST]
+    lively = [found for found in known if by.is_lively(found)]
     rivals = lively or known
-    best = min(rivals, key=lambda found: found.score(by.quality.key))
-    limit = (1 + margin) * best.score(by.quality.key)
-    near = [found for found in rivals if found.score(by.quality.key) <= limit]
-    cheapest = min(near, key=lambda f: (f.setting.calls, f.score(by.quality.key)))
-    among = (
-        f"among settings with a {by.liveliness.title} from {LOWEST:g} to {HIGHEST:g}"
-        if lively
-        else f"although no setting has a {by.liveliness.title} from {LOWEST:g} to {HIGHEST:g}"
-    )
+    best = min(rivals, key=by.cost)
+    limit = by.cost(best) + margin * abs(by.cost(best))
+    near = [found for found in rivals if by.cost(found) <= limit]
+    cheapest = min(near, key=lambda found: (found.setting.calls, by.cost(found)))
     reason = (
         f"the fewest calls within {margin:.0%} of the best {by.quality.title} "
         f"({by.quality.text(best.score(by.quality.key))}: {best.setting.title}, "
-        f"network calls {best.setting.calls}), {among}"
+        f"network calls {best.setting.calls}){_among(by, bool(lively))}"
     )
     return Choice(cheapest, reason)
+
+
+def _among(by: Judged, any_lively: bool) -> str:
+    if by.liveliness is None:
+        return ""
+    span = f"a {by.liveliness.title} from {LOWEST:g} to {HIGHEST:g}"
+    return f", among settings with {span}" if any_lively else f", although no setting has {span}"
 
 
 class CallsReport:
@@ -86,7 +96,8 @@ class CallsReport:
         folder: where they are written.
         facts: what the figures were measured on and with; the same facts, the same nfe.json.
         columns: the figures to show.
-        references: rows that no sampler made, `mu` and `copy` (synthesis), by name.
+        references: rows that no sampler made, e.g. `mu`, by name.
+        notes: what is to be said about figures and references.
     """
 
     def __init__(
@@ -98,7 +109,9 @@ class CallsReport:
         columns: Sequence[Column],
         by: Judged,
         margin: float,
+        notes: str = "",
     ):
+        self.notes = notes
         self.folder, self.facts, self.measured = folder, facts, measured
         self.references, self.by, self.margin = references, by, margin
         rows = [found.scores for found in measured] + list(references.values())
@@ -165,7 +178,7 @@ class CallsReport:
         chosen = [self.choice.found.setting.calls, self.choice.found.rtf] if self.choice else []
         value = self.choice.found.score(quality.key) if self.choice else math.nan
         marks = [(cost, value) if cost else None for cost in chosen] or [None, None]
-        return scatter(panels, quality.heading, marks).data
+        return scatter(panels, quality.heading, marks, quality.better == "higher").data
 
     def text(self) -> str:
         """The text of REPORT.md."""
@@ -180,10 +193,9 @@ class CallsReport:
         parts += [
             "![Quality against calls and real-time factor](pareto.png)",
             markdown(self.table()),
-            "mu is the answer without sampling, copy the recording through the vocoder. The best generated value of each column is bold; an arrow says which way is better, or "
-            "to what value the nearest is best. Distances to one recording (MCD, log-mel error) "
-            "favour the mean. The real-time factor is that of the model without a vocoder. Where a "
-            "walk has no time between its ends all grids are one, and the first is shown.",
+            f"{self.notes} The best generated value of each column is bold; an arrow says which way "
+            "is better, or to what value the nearest is best. Where a walk has no time between its "
+            "ends all grids are one, and the first is shown.".strip(),
         ]
         refused = [f"- {f.setting.key}: {f.refused}" for f in self.measured if f.refused]
         if refused:
