@@ -1,37 +1,17 @@
 """The recipes, run whole as a new user would, on the smallest corpus and model."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from recipe_room import ROOT, make_room, run
 
-ROOT = Path(__file__).parents[1]
 SVS = ROOT / "egs" / "csd" / "svs"
-
-
-def run(recipe, *options, room):
-    """run.sh of a copy of the recipe in `room`, with this interpreter."""
-    environment = os.environ | {"VOICEDIFF_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    command = ["bash", str(room / recipe.relative_to(ROOT) / "run.sh"), *options]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
-    """The recipe folder and tools, copied so that nothing is written into the checkout."""
-    room = tmp_path_factory.mktemp("room")
-    for name in ("run.sh", "path.sh", "cmd.sh", "db.sh", "conf", "local"):
-        target = room / SVS.relative_to(ROOT) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-r", SVS / name, target], check=True)
-    (room / "tools").mkdir()
-    for name in ("setup.sh", "recipe.sh"):
-        subprocess.run(["cp", ROOT / "tools" / name, room / "tools" / name], check=True)
-    return room
+    return make_room(SVS, tmp_path_factory.mktemp("room"))
 
 
 SMOKE = ("--minutes", "1.5", "--train-config", "conf/train_smoke.yaml", "--nj", "1", "--nfe", "0,2")

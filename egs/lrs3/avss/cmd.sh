@@ -1,0 +1,5 @@
+# How commands are started. Empty: on this machine. On a cluster put the launcher here, for example
+#   train_cmd="srun --gres=gpu:1 --cpus-per-task=8"
+train_cmd=
+decode_cmd=
+cpu_cmd=
