@@ -171,3 +171,50 @@ def test_files_that_would_clip_are_turned_down_alike(tmp_path):
     np.testing.assert_allclose(a, voices[0] * gain, atol=1e-4)
     np.testing.assert_allclose(b, voices[1] * gain, atol=1e-4)
     np.testing.assert_allclose(rest, [0.1 * gain, 0.0], atol=1e-4)
+
+
+def test_who_takes_no_part_is_silent_and_leaves_all_to_the_residual():
+    """The voice fades within 10 ms; chunks agree on where."""
+    talk = scene(9.0)
+    there = np.ones((2, talk.frames), bool)
+    there[0, 40:120] = False
+    talk.present = list(there)
+    pieces = list(Separator(BrightnessTask(), None, longest=3.0, overlap=0.6).pieces(talk))
+    voices = np.concatenate([p.voices for p in pieces], 1)
+    residual = np.concatenate([p.residual for p in pieces])
+    assert not voices[0, 40 * HOP + 81 : 120 * HOP - 81].any()
+    talk.present = None
+    free = Separator(BrightnessTask(), None, longest=3.0, overlap=0.6).tracks(talk)
+    np.testing.assert_array_equal(voices[1], free[1])
+    np.testing.assert_allclose(voices[0, : 40 * HOP - 81], free[0, : 40 * HOP - 81], atol=1e-6)
+    np.testing.assert_allclose(voices.sum(0) + residual, talk.mixture, atol=1e-6)
+
+
+def test_a_chunk_without_anybody_costs_nothing_and_voices_keep_their_noise():
+    class Counting(BrightnessTask):
+        asked = 0
+
+        def separate(self, mixture, mouth, *args, **kwargs):
+            Counting.asked += mouth.shape[1]
+            return super().separate(mixture, mouth, *args, **kwargs)
+
+    talk, task = scene(9.0), Counting(noisy=0.3)
+    whole = Separator(task, None, longest=3.0, overlap=0.6).tracks(talk)
+    everybody, Counting.asked = Counting.asked, 0
+    there = np.ones((2, talk.frames), bool)
+    there[0] = False
+    talk.present = list(there)
+    half = Separator(task, None, longest=3.0, overlap=0.6).tracks(talk)
+    assert Counting.asked == everybody / 2
+    np.testing.assert_array_equal(half[1], whole[1])
+    assert not half[0].any()
+
+
+def test_consistent_tracks_share_among_those_who_are_there():
+    talk = scene(4.0)
+    there = np.ones((2, talk.frames), bool)
+    there[0, 50:] = False
+    talk.present = list(there)
+    tracks = Separator(BrightnessTask(), None, consistent=True).tracks(talk)
+    np.testing.assert_allclose(tracks.sum(0), talk.mixture, atol=1e-5)
+    assert not tracks[0, 50 * HOP + 81 :].any()

@@ -37,7 +37,7 @@ def read_wav(
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such sound file")
-    _require_whole(path)
+    require_whole(path)
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
@@ -86,7 +86,7 @@ def _resample(wav: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return torchaudio.functional.resample(torch.from_numpy(wav), rate, wanted).numpy()
 
 
-def _require_whole(path: Path) -> None:
+def require_whole(path: Path) -> None:
     """Raise DataError where a WAV file's header announces more data than the file holds.
 
     libsndfile reads such a file silently to where it breaks off. Sizes of 0 and 2^32 - 1 are what

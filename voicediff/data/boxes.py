@@ -56,7 +56,7 @@ def _of_json(text: str, middles: np.ndarray) -> list[Person]:
         raise ValueError(f"fps is {fps:g}")
     people = content["people"] if "people" in content else [content]
     # what is on the screen in the middle of each frame
-    index = np.floor((middles - float(content.get("start", 0))) * fps).astype(int)
+    index = np.floor((middles - float(content.get("start", 0))) * fps + 1e-6).astype(int)
     found = [_of_entry(entry, number, index) for number, entry in enumerate(people)]
     return [person for person in found if person is not None]
 

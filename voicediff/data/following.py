@@ -90,7 +90,10 @@ class Follower:
             image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         self._end([track for track in self.live if not self._follow(track, grey, shrink)])
-        self._end(_covered(self.live))
+        covered = _covered(self.live)
+        for track in covered:
+            track.last = self.index - 1
+        self._end(covered)
         if self.index % self.every == 0:
             self._scan(image, grey, shrink)
             limit = self.index - _UNCONFIRMED

@@ -10,12 +10,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from voicediff.audio.wav import require_whole
 from voicediff.data.clips import FACE, HOP, MOUTH, SAMPLE_RATE
 from voicediff.data.crops import cut
 from voicediff.data.faces import FaceDetector
 from voicediff.data.people import Person
 from voicediff.data.spool import Spool
-from voicediff.data.video import Truncated, begin_of, has_video, read_frames, stream_sound
+from voicediff.data.video import (
+    MISSING,
+    Truncated,
+    begin_of,
+    has_video,
+    promised_seconds,
+    read_frames,
+    stream_sound,
+)
 from voicediff.errors import DataError
 
 
@@ -50,8 +59,12 @@ class Footage:
         try:
             yield from islice(read_frames(self.path, self.begin), self.frames)
         except Truncated as error:
-            if str(error) not in self.troubles:
-                self.troubles.append(str(error))
+            self.trouble(error)
+
+    def trouble(self, error: DataError) -> None:
+        """Remember what is wrong with the file, once."""
+        if str(error) not in self.troubles:
+            self.troubles.append(str(error))
 
 
 @dataclass
@@ -75,11 +88,25 @@ def open_footage(path: str | Path, start: float = 0.0, end: float | None = None)
             if len(footage.sound) >= most:
                 break
     except Truncated as error:
-        footage.troubles.append(str(error))
+        footage.trouble(error)
     if len(footage.sound) == 0:
         after = f" after {start:g} s" if start else ""
         raise DataError(f"{path}: has no sound{after} (0 s)")
+    if end is None:
+        _look_for_more(footage, start)
     return footage
+
+
+def _look_for_more(footage: Footage, start: float) -> None:
+    """Whether the file as a whole promises more than the sound that was found."""
+    try:
+        require_whole(footage.path)
+    except DataError as error:
+        footage.trouble(error)
+    promised, found = promised_seconds(footage.path), start + footage.seconds
+    if promised is not None and promised - found > MISSING:
+        words = f"truncated: {promised:.2f} s promised, sound for {found:.2f} s found"
+        footage.trouble(DataError(f"{footage.path}: {words}"))
 
 
 def cut_people(pictures: Iterator[tuple[np.ndarray, bool]], people: Sequence[Person]) -> list[Cut]:

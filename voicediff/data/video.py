@@ -16,7 +16,7 @@ from voicediff.errors import DataError
 
 _GAP = 0.02  # s: sound whose time stamp is further off than this is moved to where it belongs
 _HOLD = 0.5  # s: for how long a picture stands for frames that follow it
-_MISSING = 0.5  # s: a file that promises this much more than it holds is truncated
+MISSING = 0.5  # s: a file that promises this much more than it holds is truncated
 
 
 class Truncated(DataError):
@@ -105,7 +105,7 @@ def stream_sound(path: str | Path, begin: float) -> Iterator[np.ndarray]:
                 position += len(samples)
                 yield resampler.resample_chunk(samples)
             promised = _promised(container.streams.audio[0])
-            if first is not None and promised is not None and promised - (last - first) > _MISSING:
+            if first is not None and promised is not None and promised - (last - first) > MISSING:
                 cut_short = Truncated(
                     f"{path}: truncated: {promised:.2f} s of sound promised, "
                     f"{position / rate:.2f} s found"
@@ -122,6 +122,14 @@ def has_video(path: str | Path) -> bool:
     """Whether there are moving pictures in a file. Raises DataError where it cannot be read."""
     with _opened(path) as container:
         return _moving(container) is not None
+
+
+def promised_seconds(path: str | Path) -> float | None:
+    """How long a Matroska file says it is as a whole; others say it of each stream, or nothing."""
+    with _opened(path) as container:
+        if "matroska" not in container.format.name or container.duration is None:
+            return None
+        return container.duration / av.time_base
 
 
 def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[np.ndarray, bool]]:
@@ -155,7 +163,7 @@ def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[
             yield _picture(shown, shown), _is_shown(shown, last, begin, index)
             index += 1
         promised = _promised(stream)
-        if promised is not None and promised - (end - first) > _MISSING:
+        if promised is not None and promised - (end - first) > MISSING:
             raise Truncated(
                 f"{path}: truncated: {promised:.2f} s of video promised, {end - first:.2f} s found"
             )

@@ -97,26 +97,48 @@ class Interview:
         return boxes
 
 
-def write_interview(path: str | Path, interview: Interview, rate: int = SAMPLE_RATE) -> None:
-    """An H.264 and AAC video of the pictures and of the sum of the voices."""
-    mixture = interview.voices().sum(0)
+def write_interview(
+    path: str | Path,
+    interview: Interview,
+    rate: int = SAMPLE_RATE,
+    channels: int = 1,
+    times: np.ndarray | None = None,
+    sound: bool = True,
+) -> None:
+    """An H.264 and AAC video of the pictures and of the sum of the voices.
+
+    Args:
+        rate, channels: of the sound; both channels are alike.
+        times: time stamps (T,) of the pictures in seconds, for a variable frame rate.
+        sound: False leaves it out.
+    """
+    times = np.arange(interview.frames) / FPS if times is None else times
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=FPS)
         picture.width, picture.height = interview.size
         picture.pix_fmt, picture.options = "yuv420p", {"crf": "18", "preset": "ultrafast"}
-        sound = container.add_stream("aac", rate=rate, layout="mono")
-        sound.bit_rate = 96000
-        for index, image in enumerate(interview.pictures()):
+        picture.codec_context.time_base = Fraction(1, 1000)
+        voice = container.add_stream("aac", rate=rate) if sound else None
+        for time in times:
+            image = interview.picture(min(int(time * FPS + 1e-6), interview.frames - 1))
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, FPS)
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
             container.mux(picture.encode(frame))
         container.mux(picture.encode())
-        samples = av.AudioFrame.from_ndarray(mixture[None], format="fltp", layout="mono")
-        samples.sample_rate, samples.pts = SAMPLE_RATE, 0
-        samples.time_base = Fraction(1, SAMPLE_RATE)
-        for part in av.AudioResampler(format="fltp", layout="mono", rate=rate).resample(samples):
-            container.mux(sound.encode(part))
-        container.mux(sound.encode())
+        if voice is not None:
+            voice.bit_rate, voice.layout = 96000, "mono" if channels == 1 else "stereo"
+            _speak(container, voice, interview.voices().sum(0))
+
+
+def _speak(container: av.container.OutputContainer, voice, mixture: np.ndarray) -> None:
+    samples = av.AudioFrame.from_ndarray(mixture[None], format="fltp", layout="mono")
+    samples.sample_rate, samples.pts = SAMPLE_RATE, 0
+    samples.time_base = Fraction(1, SAMPLE_RATE)
+    layout = voice.layout.name
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=voice.sample_rate)
+    for part in [*resampler.resample(samples), *resampler.resample(None)]:
+        container.mux(voice.encode(part))
+    container.mux(voice.encode())
 
 
 def _paste(image: np.ndarray, tile: np.ndarray, left: int, top: int) -> None:
