@@ -24,7 +24,7 @@ from voicediff.report.mixing import one_of_each_kind
 from voicediff.report.separated import MIXTURE, TRUTH, SeparatedRow, read_separated, track_name
 from voicediff.report.separating import SeparationReport
 from voicediff.report.table import plain
-from voicediff.report.voices import DIFFERENT, ScoredRow, quality
+from voicediff.report.voices import DIFFERENT, KINDS, ScoredRow, quality
 
 Figures = dict[str, float]
 
@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> None:
         versions(seeds[-1] if seeds else 0),
     )
     report.write(one_of_each_kind(made.mixtures, args.examples))
-    for title, group in (("different voices", DIFFERENT), ("same voice", SAME_VOICE)):
-        if any(group in item.groups for item in scored):
-            print(f"{title}\n{plain(quality(scored, title, group))}\n")
+    present = scored[0].groups
+    for group in [g for g in (DIFFERENT, SAME_VOICE) if g in present] or [""]:
+        title = KINDS.get(group, group) or "all mixtures"
+        print(f"{title}\n{plain(quality(scored, title, group))}\n")
     print("* best of a model; what the figures mean is said in RESULTS.md\n")
     for name, path in report.paths.items():
         print(f"{name + ':':8}{path}")
