@@ -41,6 +41,9 @@ class MixtureOptions:
         frames: length in frames of 40 ms, by default the protocol's.
         voices: speakers in a mixture; 1 is enhancement, and wants noise.
         noise: range in dB relative to the first voice of pink noise, or null.
+        faults: what goes wrong with the videos in this phase, by default what the task says. A phase
+            without faults first lets a network find the lips; with all of them from the start it
+            may hand back the mixture for a long time.
     """
 
     protocol: str = "own"
@@ -48,6 +51,7 @@ class MixtureOptions:
     frames: int | None = None
     voices: int = 2
     noise: tuple[float, float] | None = None
+    faults: VideoFaults | None = None
 
 
 class DrawnMixtures(Dataset):
@@ -55,7 +59,8 @@ class DrawnMixtures(Dataset):
 
     def __init__(self, folder: Path, options: MixtureOptions, faults: VideoFaults):
         self.clips = read_prepared(folder)
-        self.options, self.faults = options, faults
+        self.options = options
+        self.faults = faults if options.faults is None else options.faults
         self.drawer = drawer_of(self.clips, options)
         self.pairs = pairs_of(self.drawer, options)
         self.lengths = [self.drawer.frames] * len(self)

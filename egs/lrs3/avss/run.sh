@@ -24,7 +24,7 @@ usage="usage: ./run.sh [options]     everything from data to a page with separat
   --clip2spk FILE        GRID: table 'clip speaker' of clips outside their speaker's folder
   --splits FILE          table 'speaker train|dev|test', '*' for all others
   --minutes M            size of the mini corpus in minutes of speech [$minutes]
-  --speakers N           people in the mini corpus [72 for 30 minutes]
+  --speakers N           people in the mini corpus [120 for 30 minutes]
   --seed S               of the mini corpus, splits and lists [$seed]
   --voices N             people in a mixture; 1 is enhancement and wants --noise [$voices]
   --mixtures N           mixtures in each list [$mixtures]

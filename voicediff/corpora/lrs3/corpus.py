@@ -80,13 +80,13 @@ class MiniClip:
 def plan(minutes: float = 30.0, seed: int = 0, speakers: int | None = None) -> list[ClipPlan]:
     """All clips of a corpus of about `minutes`; no speaker is in two splits.
 
-    Without `speakers` there are 72 for 30 minutes, fewer below and more above; at least 8, so that
+    Without `speakers` there are 120 for 30 minutes, fewer below and more above; at least 8, so that
     each split has a man and a woman with two clips each.
     """
     if not 0 < minutes < 60 * 10**4:
         raise ConfigError(f"minutes: must be above 0, found {minutes:g}")
     if speakers is None:
-        speakers = round(72 * min(1.0, minutes / 30) + max(0.0, (minutes - 30) / 2))
+        speakers = round(120 * min(1.0, minutes / 30) + max(0.0, (minutes - 30) / 2))
     counts = _speakers_by_split(max(speakers, 8))
     clips, first = [], 0
     for split, people in counts.items():

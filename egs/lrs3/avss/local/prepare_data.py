@@ -33,7 +33,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     add("--corpus", type=Path, default=Path("downloads"), help="where mini LRS3 is generated")
     add("--minutes", type=float, default=30.0, help="size of mini LRS3 (default %(default)s)")
-    add("--speakers", type=int, help="people in mini LRS3 (default 72 for 30 minutes)")
+    add("--speakers", type=int, help="people in mini LRS3 (default 120 for 30 minutes)")
     add("--videos", choices=("test", "all", "none"), default="test",
         help="parts of mini LRS3 written as mp4; of the others the crops are drawn (default %(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="of mini LRS3, splits and lists (default %(default)s)")
