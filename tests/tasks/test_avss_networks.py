@@ -29,6 +29,10 @@ DECODERS = {
     "StoRM": (STORM, ["mixture", "lips", "identity"]),
     "AVDiffuSS": ({**STORM, **CROSSING, "positions": False}, ["lips_tokens"]),
     "one visual stream": ({**STORM, **CROSSING}, ["lips_tokens", "identity_tokens"]),
+    "streams apart": (
+        {**STORM, **CROSSING, "streams": "separate", "queries": "places", "depth": 2},
+        ["lips_tokens", "identity_tokens"],
+    ),
     "transformer": (
         {"name": "dit", "channels": 16, "layers": 1, "heads": 2, "patch": [16, 4]},
         ["mixture", "lips", "identity"],
@@ -146,9 +150,10 @@ def test_an_encoder_that_is_not_there_is_named():
         made(encoders={"mouth": LIPS}, decoder=NCSNPP, **OUVE)
 
 
+@pytest.mark.parametrize("case", ["one visual stream", "streams apart"])
 @torch.no_grad()
-def test_tokens_of_a_short_item_do_not_depend_on_a_long_neighbour():
-    decoder, sees = DECODERS["one visual stream"]
+def test_tokens_of_a_short_item_do_not_depend_on_a_long_neighbour(case):
+    decoder, sees = DECODERS[case]
     task = made(encoders=encoders(sees), decoder=decoder, decoder_sees=sees, **OUVE).eval()
     together, alone = batch_of((6, 3)), batch_of((6, 3))
     alone = {k: v[1:] for k, v in alone.items()}

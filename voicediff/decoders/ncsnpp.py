@@ -56,7 +56,8 @@ class NCSNppDecoder(Decoder):
     Conditions: maps are input channels behind mu; frames are added in every residual block;
     vectors join the time embedding; tokens are attended to at the levels of `cross_attention`.
 
-    attention, cross_attention: levels, named by their number of bins. pyramid: input and output
+    attention, cross_attention: levels, named by their number of bins. heads, head_size, depth,
+    positions, streams, queries: of the cross-attention, see `networks.ncsnpp.Shape`. pyramid: input and output
     skips at every level. divide: by t before or after the last 1 x 1 convolution, or not.
     centred: false feeds 2 x - 1. log_time: embed log t, not t. output_scale: factor of the answer.
     padded_statistics: let norms and attention see padded frames, as the published weights did.
@@ -76,6 +77,8 @@ class NCSNppDecoder(Decoder):
         head_size: int = 16,
         depth: int = 1,
         positions: bool = True,
+        streams: Literal["joined", "separate"] = "joined",
+        queries: Literal["frames", "places"] = "frames",
         pyramid: bool = True,
         fourier_scale: float = 16.0,
         log_time: bool = True,
@@ -100,6 +103,8 @@ class NCSNppDecoder(Decoder):
             head_size,
             depth,
             positions,
+            streams,
+            queries,
         )
         self.divide, self.output_scale, self.log_time = divide, output_scale, log_time
         embedding = 4 * channels

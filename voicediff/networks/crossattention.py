@@ -31,62 +31,81 @@ class FrameTransformer(nn.Module):
 
     Lee et al. 2024 (AVDiffuSS), section 3.3. The transformer's width is the number of bins of the
     level. Without positions (the published network) frames and tokens do not know when they are;
-    with them rotary positions put both on one time axis.
+    with them rotary positions put both on one time axis. With `queries: places` there is no mean:
+    each place of the map asks, which costs as many times more as there are bins.
     """
 
     def __init__(self, width: int, inner: int, shape: Shape, tokens: dict[str, int]):
         super().__init__()
         self.norm = MaskedGroupNorm(math.gcd(32, width), width, eps=1e-6)
         self.enter, self.leave = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.positions = shape.positions
+        self.positions, self.queries = shape.positions, shape.queries
         self.blocks = nn.ModuleList(
-            TransformerBlock(inner, shape.heads, shape.head_size, tokens)
-            for _ in range(shape.depth)
+            TransformerBlock(inner, shape, tokens) for _ in range(shape.depth)
         )
 
-    def keys(self, tokens: dict[str, Tensor], frames: Tensor) -> list[TokenKeys]:
-        """What each block needs of the tokens; frames (B,) valid frames at this level."""
+    def keys(self, tokens: dict[str, Tensor], frames: Tensor) -> list[list[TokenKeys]]:
+        """What each block needs of each stream; frames (B,) valid frames at this level."""
         return [block.keys(tokens, frames, self.positions) for block in self.blocks]
 
     def forward(self, x: Tensor, context: Context, level: int) -> Tensor:
-        mask = context.masks[level]
-        h = self.enter(self.norm(x, mask).mean(2).mT)  # (B, T, bins)
-        keep = None if mask is None else mask[:, 0, 0] > 0
-        positions = torch.arange(h.shape[1], device=h.device)[None] if self.positions else None
+        mask, rows = context.masks[level], 1
+        h = self.norm(x, mask)
+        if self.queries == "places":
+            h, rows = rearrange(h, "b c f t -> b (t f) c"), x.shape[2]
+        else:
+            h = h.mean(2).mT
+        h = self.enter(h)  # (B, T rows, bins)
+        keep = None if mask is None else (mask[:, 0, 0] > 0).repeat_interleave(rows, 1)
+        positions = None
+        if self.positions:
+            positions = torch.arange(x.shape[3], device=h.device).repeat_interleave(rows)[None]
         for block, keys in zip(self.blocks, next(context.keys), strict=True):
             h = block(h, keys, keep, positions)
-        return x + rearrange(self.leave(h), "b t c -> b c 1 t")
+        return x + rearrange(self.leave(h), "b (t f) c -> b c f t", f=rows)
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention over frames, cross-attention to tokens, gated feed-forward.
+    """Self-attention over frames, cross-attention to each stream of tokens, gated feed-forward.
 
     Keys and values of the self-attention are projections of the *projected queries*, which is what
     the published weights were trained with.
     """
 
-    def __init__(self, width: int, heads: int, head_size: int, tokens: dict[str, int]):
+    def __init__(self, width: int, shape: Shape, tokens: dict[str, int]):
         super().__init__()
-        inner = heads * head_size
+        heads, head_size, inner = shape.heads, shape.head_size, shape.heads * shape.head_size
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.self_attention = Attention(width, heads, head_size, inner)
-        self.cross_attention = Attention(width, heads, head_size, sum(tokens.values()))
-        self.names = tuple(tokens)
+        self.streams = [tuple(tokens)] if shape.streams == "joined" else [(n,) for n in tokens]
+        first, *others = (
+            Attention(width, heads, head_size, sum(tokens[name] for name in stream))
+            for stream in self.streams
+        )
+        self.cross_attention, self.others = first, nn.ModuleList(others)
         self.gate = nn.Linear(width, 8 * width)
         self.out = nn.Linear(4 * width, width)
 
-    def keys(self, tokens: dict[str, Tensor], frames: Tensor, positions: bool) -> TokenKeys:
-        source = torch.cat([tokens[name] for name in self.names], -1)
-        keep = token_mask(source)
-        places = token_positions(keep, frames) if positions else None
-        return TokenKeys(self.cross_attention.keys(source, places), keep)
+    def keys(self, tokens: dict[str, Tensor], frames: Tensor, positions: bool) -> list[TokenKeys]:
+        found = []
+        for stream, attention in zip(self.streams, self._crossings(), strict=True):
+            source = torch.cat([tokens[name] for name in stream], -1)
+            keep = token_mask(source)
+            places = token_positions(keep, frames) if positions else None
+            found.append(TokenKeys(attention.keys(source, places), keep))
+        return found
 
     def forward(
-        self, x: Tensor, tokens: TokenKeys, keep: Tensor | None, positions: Tensor | None
+        self, x: Tensor, streams: list[TokenKeys], keep: Tensor | None, positions: Tensor | None
     ) -> Tensor:
         h = self.norm1(x)
         own = self.self_attention.keys(self.self_attention.q(h), positions)
         x = x + self.self_attention(h, own, keep, positions)
-        x = x + self.cross_attention(self.norm2(x), tokens.keys, tokens.keep, positions)
+        h = self.norm2(x)
+        for attention, tokens in zip(self._crossings(), streams, strict=True):
+            x = x + attention(h, tokens.keys, tokens.keep, positions)
         value, gate = self.gate(self.norm3(x)).chunk(2, -1)
         return x + self.out(value * F.gelu(gate))
+
+    def _crossings(self) -> list[Attention]:
+        return [self.cross_attention, *self.others]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,11 @@ from voicediff.networks.masked import masked
 
 @dataclass
 class Shape:
-    """The sizes of an NCSN++: what its papers vary."""
+    """The sizes of an NCSN++: what its papers vary.
+
+    heads, head_size, depth, positions, streams, queries are those of the cross-attention: `joined`
+    lays all tokens side by side, `separate` attends to each stream in turn; see `FrameTransformer`.
+    """
 
     channels: int = 128
     multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
@@ -31,6 +36,8 @@ class Shape:
     head_size: int = 16
     depth: int = 1
     positions: bool = True
+    streams: Literal["joined", "separate"] = "joined"
+    queries: Literal["frames", "places"] = "frames"
 
     @property
     def multiple(self) -> int:
@@ -49,7 +56,7 @@ class Context:
     time: Tensor | None
     masks: list[Tensor | None]
     biases: Iterator[Tensor | None]
-    keys: Iterator[list[TokenKeys]] = field(default_factory=lambda: iter(()))
+    keys: Iterator[list[list[TokenKeys]]] = field(default_factory=lambda: iter(()))
 
 
 class NCSNpp(nn.Module):

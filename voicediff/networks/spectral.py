@@ -24,7 +24,7 @@ class PreparedPlanes:
     masks: list[Tensor | None]
     output_mask: Tensor
     biases: list[Tensor | None]
-    keys: list[list[TokenKeys]]
+    keys: list[list[list[TokenKeys]]]
 
 
 class SpectralNCSNpp(nn.Module):

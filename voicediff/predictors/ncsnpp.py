@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,6 +44,8 @@ class NCSNppPredictor(Predictor):
         head_size: int = 16,
         depth: int = 1,
         positions: bool = True,
+        streams: Literal["joined", "separate"] = "joined",
+        queries: Literal["frames", "places"] = "frames",
         pyramid: bool = True,
         centred: bool = True,
         dropout: float = 0.0,
@@ -61,6 +65,8 @@ class NCSNppPredictor(Predictor):
             head_size,
             depth,
             positions,
+            streams,
+            queries,
         )
         vector = sum(size for kind, size in (conditions or {}).values() if kind == "vector")
         self.network = SpectralNCSNpp(

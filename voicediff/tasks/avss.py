@@ -137,7 +137,7 @@ class SpeechSeparation(Task):
 
     def __init__(
         self,
-        encoders: dict[str, Spec] = {},  # noqa: B006
+        encoders: dict[str, Spec | None] = {},  # noqa: B006
         predictor: Spec | None = None,
         decoder: Spec | None = None,
         sde: Spec | None = None,
@@ -378,13 +378,13 @@ class SpeechSeparation(Task):
         """Frames of the spectrum per second."""
         return SAMPLE_RATE / self.stft.hop
 
-    def _build_encoders(self, encoders: dict[str, Spec]) -> None:
+    def _build_encoders(self, encoders: dict[str, Spec | None]) -> None:
         if set(encoders) - {"lips", "identity"}:
             raise ConfigError(
                 f"task.encoders: may have `lips` and `identity`, has {list(encoders)}"
             )
         self.lips, self.identity = (
-            build("encoder", encoders[name]) if name in encoders else None
+            None if encoders.get(name) is None else build("encoder", encoders[name])
             for name in ("lips", "identity")
         )
 
