@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also train a fresh copy of the configuration on four mixtures; takes minutes",
     )
-    parser.add_argument("--overfit-steps", type=int, default=800, help="at the most [%(default)s]")
+    parser.add_argument("--overfit-steps", type=int, default=500, help="at the most [%(default)s]")
 
 
 def run(args: argparse.Namespace) -> int:

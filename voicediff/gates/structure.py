@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +34,7 @@ def transform(stft: STFT) -> list[Gate]:
         for samples, spectrum in zip(LENGTHS, spectra, strict=True)
         if stft.inverse(spectrum, samples).shape[-1] != samples
     ]
-    quality = min(round_trip(stft, samples) for samples in LENGTHS)
+    quality = math.nan if wrong else min(round_trip(stft, samples) for samples in LENGTHS)
     return [
         above("stft", "STFT and back: SI-SDR", quality, ROUND_TRIP, "dB"),
         Gate("length", "STFT and back: samples", "other" if wrong else "equal", "equal", not wrong),

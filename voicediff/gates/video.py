@@ -82,10 +82,11 @@ def costs(
 ) -> list[Gate]:
     """What the picture is worth where only the lips tell the voices apart."""
     only = [same for same in map(only_same, batches) if same]
+    why = "" if only else "the list has no pair of the same voice"
+    why = "the model sees no lips" if task.lips is None else why
     gates = []
     for name, change in (("zeroed", black), ("shuffled", shuffled)):
-        if not only:
-            why = "the list has no pair of the same voice"
+        if why:
             gates.append(not_measured(name, TITLES[name], why))
             continue
         without = listen(task, only, sampler, seed, change).gain.mean().item()
