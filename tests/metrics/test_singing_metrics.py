@@ -427,6 +427,15 @@ def test_jitter_forgives_vibrato_and_drift_but_not_trembling():
     assert jitter(swaying) < 1.0 < 2.0 < jitter(trembling) < 10 / np.sqrt(2) + 1
 
 
+def test_an_octave_taken_for_another_is_no_jitter():
+    score = Score((Note(0.0, 2.0, 57, "아"),), 2.0)
+    frames = 2 * RATE // MelSpec().hop
+    halved = np.where(np.arange(frames) % 60 < 8, 110.0, 220.0).astype(np.float32)
+    item = Item(f0=halved, mel=np.zeros((80, frames)), score=score)
+    metric = build("metric", {"name": "f0_jitter"})
+    assert score_row([item], [item], MelSpec(), [metric])["f0_jitter"] < 0.01
+
+
 def test_short_notes_have_no_jitter_to_measure():
     score = Score((Note(0.0, 0.4, 57, "아"),), 1.0)
     wav = sine(220.0)

@@ -18,7 +18,9 @@ class F0Jitter(Metric):
     Notes of at least `shortest` seconds, without their first `attack` and last `release` seconds:
     root mean square of what is left of F0 (in cents) when a cubic over `window` seconds around each
     frame is taken off (Savitzky & Golay 1964). Vibrato and drift follow a cubic over a tenth of a
-    second; what a vocoder adds does not. Only stretches voiced throughout count.
+    second; what a vocoder adds does not. Only stretches voiced throughout count, and a leap of more
+    than `leap` cents from one frame to the next ends one: where the measurement of F0 takes another
+    octave, that is no trembling.
     """
 
     needs = ("f0", "score")
@@ -29,8 +31,10 @@ class F0Jitter(Metric):
         attack: float = 0.15,
         release: float = 0.1,
         window: float = 0.1,
+        leap: float = 100.0,
     ):
-        self.shortest, self.attack, self.release, self.window = shortest, attack, release, window
+        self.shortest, self.attack, self.release = shortest, attack, release
+        self.window, self.leap = window, leap
 
     def measure(self, pair: Pair) -> tuple[float, int]:
         size = max(2 * round(self.window * pair.spec.frame_rate / 2) + 1, 5)
@@ -42,10 +46,9 @@ class F0Jitter(Metric):
             first, last = np.searchsorted(
                 times, (note.start + self.attack, note.end - self.release)
             )
-            for sung in _voiced(f0[first:last]):
-                if len(sung) < size:
+            for cents in self._stretches(f0[first:last]):
+                if len(cents) < size:
                     continue
-                cents = 1200 * np.log2(sung)
                 left = cents - scipy.signal.savgol_filter(cents, size, 3)
                 total, count = total + float(np.square(left).sum()), count + len(left)
         return total, count
@@ -53,8 +56,9 @@ class F0Jitter(Metric):
     def pool(self, measured: Sequence[tuple[float, int]]) -> dict[str, float]:
         return {"f0_jitter": float(np.sqrt(share(measured)))}
 
-
-def _voiced(f0: np.ndarray) -> list[np.ndarray]:
-    """The stretches that are voiced throughout."""
-    borders = np.flatnonzero(np.diff((f0 > 0).astype(int))) + 1
-    return [part for part in np.split(f0, borders) if len(part) and part[0] > 0]
+    def _stretches(self, f0: np.ndarray) -> list[np.ndarray]:
+        """Cents of the stretches that are voiced throughout and hold no leap."""
+        cents = 1200 * np.log2(np.where(f0 > 0, f0, np.nan))
+        broken = ~(np.abs(np.diff(cents)) <= self.leap)  # also where one of both is unvoiced
+        parts = np.split(cents, np.flatnonzero(broken) + 1)
+        return [part for part in parts if not np.isnan(part).any()]
