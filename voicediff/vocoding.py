@@ -73,13 +73,16 @@ def find_vocoder(name: str | None, spec: MelSpec | None, model: Path | None = No
 
 def chosen(model: Path | None) -> str:
     """The name of a model's own vocoder."""
-    path = None if model is None else model / CHOICE
-    if path is None or not path.is_file():
-        return FALLBACK
-    name = read_yaml(path).get("vocoder")
+    name = FALLBACK if model is None else kept(model).get("vocoder", FALLBACK)
     if not isinstance(name, str):
-        raise DataError(f"{path}: vocoder: expected a name, found {name!r}; choose again")
+        raise DataError(f"{model / CHOICE}: vocoder: expected a name, found {name!r}; choose again")
     return name
+
+
+def kept(model: Path) -> dict[str, Any]:
+    """What vocoder.yaml says: the choice, of what, and the figures."""
+    path = model / CHOICE
+    return read_yaml(path) if path.is_file() else {}
 
 
 def keep(model: Path, name: str, figures: Mapping[str, Any], folder: Path | None = None) -> None:

@@ -14,21 +14,24 @@ import argparse
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from voicediff import experiment
 from voicediff.audio import read_wav
+from voicediff.config import plain
 from voicediff.data.singing import read_index
 from voicediff.errors import ConfigError, DataError
 from voicediff.metrics import Item, score_row, singing_metrics
 from voicediff.music.score import Score
 from voicediff.noise import SeededNoise, item_seed
 from voicediff.registry import build
-from voicediff.report.table import Column, Row, Table, plain
+from voicediff.report import table
+from voicediff.report.table import Column, Row, Table
 from voicediff.tasks.svs import SingingSynthesis
-from voicediff.vocoding import FALLBACK, NEURAL, Named, chosen, find_vocoder, keep
+from voicediff.vocoding import FALLBACK, NEURAL, Named, chosen, find_vocoder, keep, kept
 
 ALLOWANCE = 0.3  # dB of MCD on the recordings' own mels
 COLUMNS = (
@@ -61,18 +64,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.take is not None:
-        taken = find_vocoder(args.take, experiment.load(args.model).task.mel, args.model)
-        _keep(args.model, args.take, taken, {})
-        return
     loaded = experiment.load(args.model, device=args.device)
-    names = list(dict.fromkeys([FALLBACK, *args.vocoder]))
+    names = [args.take] if args.take else list(dict.fromkeys([FALLBACK, *args.vocoder]))
     vocoders = {name: find_vocoder(name, loaded.task.mel, args.model) for name in names}
+    of = _subjects(args, loaded, vocoders)
+    if kept(args.model).get("of") == of:
+        print(f"{args.model}: sings with {chosen(args.model)}, chosen already")
+        return
+    if args.take:
+        _keep(args.model, args.take, vocoders[args.take], {"of": of})
+        return
     lines = _Lines(args, loaded)
     figures = {name: lines.measure(vocoder) for name, vocoder in vocoders.items()}
     for kind, title in (("copy", "Recordings' own mels"), ("generated", "Generated mels")):
-        print(f"\n{title}\n{plain(_table(title, figures, vocoders, kind))}")
-    _keep(args.model, name := best(figures), vocoders[name], {vocoders[n].title: f for n, f in figures.items()})  # fmt: skip
+        print(f"\n{title}\n{table.plain(_table(title, figures, vocoders, kind))}")
+    measured = {vocoders[name].title: _rounded(both) for name, both in figures.items()}
+    name = best(figures)
+    _keep(args.model, name, vocoders[name], {"of": of, "measured": measured})
 
 
 def best(figures: Mapping[str, Figures]) -> str:
@@ -171,15 +179,26 @@ def _table(
     return Table(title, COLUMNS, rows, "vocoder")
 
 
-def _keep(model: Path, name: str, vocoder: Named, figures: Mapping[str, Figures]) -> None:
-    rounded = {
-        title: {
-            kind: {key: float(f"{value:.4g}") for key, value in row.items() if math.isfinite(value)}
-            for kind, row in both.items()
-        }
-        for title, both in figures.items()
+def _subjects(
+    args: argparse.Namespace, loaded: experiment.Experiment, vocoders: Mapping[str, Named]
+) -> dict[str, Any]:
+    """What is compared: the same, and nothing has to be measured again."""
+    weights = {vocoder.title: vocoder.weights for vocoder in vocoders.values()}
+    measured = {"nfe": args.nfe, "seconds": args.seconds, "seed": args.seed}
+    measured["sampler"] = plain(loaded.sampler)
+    model = {"model": experiment.weights_hash(args.model), "vocoders": weights}
+    return model | ({"take": args.take} if args.take else measured)
+
+
+def _rounded(both: Figures) -> Figures:
+    return {
+        kind: {key: float(f"{value:.4g}") for key, value in row.items() if math.isfinite(value)}
+        for kind, row in both.items()
     }
+
+
+def _keep(model: Path, name: str, vocoder: Named, about: Mapping[str, Any]) -> None:
     folder = Path(name) if Path(name).is_dir() else None
     before = chosen(model)
-    keep(model, NEURAL if folder else name, {"measured": rounded} if rounded else {}, folder)
+    keep(model, NEURAL if folder else name, about, folder)
     print(f"\n{model}: sings with {vocoder.title} from now on (before: {before})")

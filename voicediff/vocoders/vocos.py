@@ -57,7 +57,7 @@ class _Spectral(Vocoder):
     def _sound(self, spectra: Tensor, framing: Framing, inversion: MelInversion) -> Tensor:
         """Spectra (B, T, bins) to sound (B, T * hop) that has the mel, the more the more corrections."""
         wav = framing.sound(spectra)
-        for _ in range(self.corrections):
+        for _ in range(0 if self.training else self.corrections):
             heard = framing.spectra(wav)
             gain = inversion.correction(heard.abs().clamp(min=1e-7))
             gain = torch.where(inversion.covered, gain.clamp(0.1, 10), 1.0)
@@ -77,7 +77,7 @@ class Vocos(_Spectral):
         spec: mel description; frames are those of the mel.
         channels, layers: of the ConvNeXt body.
         corrections: times that the sound is corrected towards the mel, keeping its phases; 0 trusts
-            the network.
+            the network. Training leaves them out.
         chunk: frames made at once; the result does not depend on it.
     """
 
@@ -117,7 +117,7 @@ class SourceVocos(_Spectral):
         spec: mel description; frames are those of the mel.
         channels, layers: of the ConvNeXt body.
         corrections: times that the sound is corrected towards the mel, keeping its phases; 0 trusts
-            the network.
+            the network. Training leaves them out.
         chunk: frames made at once; the result does not depend on it.
     """
 
