@@ -82,6 +82,7 @@ class Trainer:
             while True:
                 phase, turns = phases[self.state.phase], self.turns[self.state.phase]
                 self.task.train()
+                progress.set_description(phase.name)
                 for batches in self._updates(phase):
                     count, stop = self._agree(batches)
                     for turn in turns:
