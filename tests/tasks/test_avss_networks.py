@@ -143,6 +143,84 @@ def test_one_voice_in_noise_is_enhanced_without_a_video():
     assert torch.equal(*losses)
 
 
+BOTH = {
+    "predictor": {**NCSNPP, "centred": False},
+    "decoder": NCSNPP,
+    "predictor_sees": ["lips"],
+    "decoder_sees": ["mixture", "lips", "identity"],
+    **BRIDGE,
+}
+
+
+def test_the_joint_loss_is_the_sum_of_its_parts():
+    losses = {"si_sdr": 0.0, "spectrum": 0.7, "envelope": 0.1, "caution": 0.0, "generator": 0.3}
+    task = made(encoders={"lips": LIPS, "identity": FACE}, losses=losses, **BOTH).train()
+    batch = batch_of()
+    joint, predictor, generator = (task(batch, t) for t in ("joint", "predictor", "generator"))
+    assert torch.allclose(joint.loss, predictor.loss + 0.3 * generator.loss, rtol=1e-5)
+    assert set(joint.terms) == set(predictor.terms) | set(generator.terms)
+    error, frames = predictor.terms["spectrum"], predictor.terms["envelope"]
+    assert torch.allclose(predictor.loss, 0.7 * error + 0.1 * frames, rtol=1e-5)
+
+
+def test_gradients_of_the_generator_reach_the_predictor_in_the_joint_turn_alone():
+    task = made(encoders={"lips": LIPS, "identity": FACE}, losses={"spectrum": 0.0}, **BOTH)
+    for turn, reached in (("generator", False), ("joint", True)):
+        task.zero_grad()
+        task.train()(batch_of(), turn).loss.backward()
+        found = [p.grad is not None and bool(p.grad.any()) for p in task.predictor.parameters()]
+        assert any(found) == reached
+
+
+PUBLISHED = {"name": "lips3d", "dim": 8, "width": 4, "layers": 1, "frozen": True}
+
+
+def test_nets_that_do_not_learn_are_in_eval_mode_whatever_the_turn():
+    face = {**FACE, "norm": "batch", "frozen": True}
+    task = made(encoders={"lips": PUBLISHED, "identity": face}, **BOTH)
+    statistics = {n: b.clone() for n, b in task.named_buffers() if "running" in n}
+    assert any(n.startswith("lips.trunk") for n in statistics)
+    learning = {
+        "warmup": {"lips"},
+        "predictor": {"lips", "identity", "predictor"},
+        "generator": {"diffusion"},
+        "joint": {"lips", "identity", "predictor", "diffusion"},
+    }
+    for turn, names in learning.items():
+        task.train()(batch_of(), turn).loss.backward()
+        modes = {name: child.training for name, child in task.named_children()}
+        assert {name for name, training in modes.items() if training} - {"envelope"} == names
+        assert not task.lips.trunk.training and not task.identity.layer1.training
+        assert task.lips.temporal.training == ("lips" in names)
+    found = dict(task.named_buffers())
+    assert all(torch.equal(found[name], before) for name, before in statistics.items())
+    for part in (task.lips.trunk, task.lips.frontend3D, task.identity.layer4):
+        assert all(p.grad is None for p in part.parameters())
+
+
+def test_the_warm_up_trains_lips_on_the_envelope_alone():
+    task = made(encoders={"lips": LIPS, "identity": FACE}, **BOTH)
+    reached = learns(task, "warmup", batch_of())
+    assert {name.partition(".")[0] for name in reached} == {"lips", "envelope"}
+
+
+@torch.no_grad()
+def test_a_voice_without_a_face_is_separated_and_the_face_tells_otherwise():
+    task = made(encoders={"lips": LIPS, "identity": FACE}, **BOTH).eval()
+    batch = batch_of()
+    noise = SeededNoise(voice_seeds(batch["seeds"], 2))
+    sampler = build("sampler", {"name": "euler", "steps": 1})
+
+    def voices(face):
+        inputs = [
+            {**batch, "face": face}[k] for k in ("mixture", "mouth", "valid", "face", "frames")
+        ]
+        return task.separate(*inputs, sampler, noise).voices
+
+    shown, hidden = voices(batch["face"]), voices(torch.zeros_like(batch["face"]))
+    assert hidden.isfinite().all() and not torch.allclose(shown, hidden)
+
+
 def test_an_encoder_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"decoder_sees: names `lips_tokens`, but .* no `lips`"):
         made(decoder=NCSNPP, decoder_sees=["lips_tokens"], **OUVE)

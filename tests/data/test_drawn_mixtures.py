@@ -1,0 +1,55 @@
+"""Mixtures drawn for training: faces that are hidden, phases with their own filter and faults."""
+
+import numpy as np
+import pytest
+
+from voicediff.data.clips import HOP, Clip, write_clip
+from voicediff.data.faults import VideoFaults
+from voicediff.data.mixtures import Entry
+from voicediff.data.separation import DrawnMixtures, MixtureOptions
+from voicediff.data.talks import Prepared, write_prepared
+
+FRAMES = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two men and two women, two clips each, with grey faces."""
+    folder, prepared = tmp_path_factory.mktemp("talks"), []
+    for number in range(8):
+        draw = np.random.default_rng(number)
+        audio = draw.integers(-1000, 1000, (FRAMES + 2) * HOP, np.int16)
+        mouth = draw.integers(0, 255, (FRAMES + 2, 96, 96), np.uint8)
+        face = np.full((224, 224, 3), 90, np.uint8)
+        entry = Entry(f"clip{number}", f"speaker{number // 2}", "mmmmffff"[number], FRAMES + 2)
+        path = folder / f"{entry.id}.npz"
+        write_clip(path, Clip(audio, mouth, np.ones(FRAMES + 2, bool), face))
+        prepared.append(Prepared(entry, path))
+    write_prepared(folder, prepared)
+    return folder
+
+
+def drawn(folder, usual=VideoFaults(), **options):
+    made = DrawnMixtures(folder, MixtureOptions(frames=FRAMES, **options), usual)
+    return [made.item(index, seed=index) for index in range(40)]
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.5, 20, 60), (1.0, 80, 80)])
+def test_faces_are_hidden_as_often_as_asked_for(folder, share, low, high):
+    items = drawn(folder, VideoFaults(faceless=share))
+    hidden = [not face.any() for item in items for face in item["face"]]
+    assert low <= sum(hidden) <= high
+    assert all(item["valid"].all() and item["mouth"].any() for item in items)
+
+
+def test_a_phase_draws_the_pairs_it_names(folder):
+    assert {item["pair"] for item in drawn(folder, pairs=["different-gender"])} == {
+        "different-gender"
+    }
+    assert len({item["pair"] for item in drawn(folder)}) == 3
+
+
+def test_the_faults_of_a_phase_come_before_those_of_the_task(folder):
+    always = VideoFaults(missing=1.0)
+    assert not any(item["valid"].any() for item in drawn(folder, always))
+    assert all(item["valid"].all() for item in drawn(folder, always, faults=VideoFaults()))
