@@ -118,7 +118,7 @@ def write_interview(
         picture.width, picture.height = interview.size
         picture.pix_fmt, picture.options = "yuv420p", {"crf": "18", "preset": "ultrafast"}
         picture.codec_context.time_base = Fraction(1, 1000)
-        voice = container.add_stream("aac", rate=rate) if sound else None
+        voice = _voice(container, rate, channels) if sound else None
         for time in times:
             image = interview.picture(min(int(time * FPS + 1e-6), interview.frames - 1))
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -126,8 +126,14 @@ def write_interview(
             container.mux(picture.encode(frame))
         container.mux(picture.encode())
         if voice is not None:
-            voice.bit_rate, voice.layout = 96000, "mono" if channels == 1 else "stereo"
             _speak(container, voice, interview.voices().sum(0))
+
+
+def _voice(container: av.container.OutputContainer, rate: int, channels: int):
+    layout = "mono" if channels == 1 else "stereo"
+    stream = container.add_stream("aac", rate=rate, layout=layout)
+    stream.bit_rate = 96000
+    return stream
 
 
 def _speak(container: av.container.OutputContainer, voice, mixture: np.ndarray) -> None:
