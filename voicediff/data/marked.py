@@ -55,7 +55,9 @@ def framed(image: np.ndarray, face: Boxes, index: int, scale: float, name: str) 
     cv2.rectangle(image, *corners, _COLOUR, thick)
     place = (corners[0][0], max(12, corners[0][1] - 2 * thick))
     size = image.shape[0] / 700
-    cv2.putText(image, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, _COLOUR, thick, cv2.LINE_AA)
+    cv2.putText(
+        image, name, place, cv2.FONT_HERSHEY_SIMPLEX, size, _COLOUR, max(1, thick // 2), cv2.LINE_AA
+    )
     return image
 
 
