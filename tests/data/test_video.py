@@ -2,6 +2,7 @@
 """Videos are read by their time stamps: rates, offsets, damage, and sound in sync with the picture."""
 
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from voicediff.data.faces import (
     mouth_of,
     read_sidecar,
 )
-from voicediff.data.video import read_frames, read_recording
+from voicediff.data.video import _picture, read_frames, read_recording
 from voicediff.errors import ConfigError, DataError
 
 REAL = Path(
@@ -125,6 +126,29 @@ def test_variable_frame_rate_follows_the_time_stamps(tmp_path):
     middles = (np.arange(len(recording.frames)) + 0.5) / 25
     newest = np.searchsorted(np.round(times, 3), middles + 1e-4, side="right") - 1
     assert np.abs(brightness(recording.frames) - shade(newest)).max() < 10
+
+
+def test_a_video_that_is_shown_turned_is_read_turned(tmp_path):
+    """As a phone held upright writes it: a quarter to the right."""
+    path = write(tmp_path / "a.mp4", sound=click(2.0, 1.0))
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 44  # of the display matrix of the first track
+    data[place : place + 36] = struct.pack(
+        ">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30
+    )
+    path.write_bytes(data)
+    assert read_recording(path).frames.shape[1:] == (64, 48, 3)
+    top = np.zeros((48, 64, 3), np.uint8)
+    top[:8] = 255
+
+    class Turned:
+        rotation = -90
+
+        def to_ndarray(self, format):
+            return top
+
+    image = _picture(Turned(), Turned())
+    assert image[:, -8:].min() == 255 and image[:, :-8].max() == 0
 
 
 def test_a_late_picture_leaves_frames_that_are_not_shown(tmp_path):
