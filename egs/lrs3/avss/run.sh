@@ -13,7 +13,7 @@ minutes=30 speakers= seed=1 skip_bad=
 voices=2 mixtures=96 noise=
 boxes=auto yunet=
 train_config=conf/train_mini.yaml train_args= init_from= tag= inference_tag=
-list=own nfe=0,1,2,4 robustness_mixtures=24 samples=2 examples=6 skip_train=
+list=own nfe=0,1,2,4 robustness_mixtures=18 samples=2 examples=6 skip_train=
 
 usage="usage: ./run.sh [options]     everything from data to a page with separated voices and scores
   --stage N              first stage (1 data, 2 crops and features, 3 training, 4 separation, 5 scoring) [$stage]
