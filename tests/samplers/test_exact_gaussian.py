@@ -138,6 +138,16 @@ def test_dpm_solver_needs_six_calls_on_ouve():
     assert errors[4] > 0.03 and max(errors[n] for n in (6, 7, 8)) < 0.01
 
 
+@pytest.mark.parametrize(("offset", "expected"), [(0.3, 85), (1.0, 284)])
+def test_reverse_diffusion_on_ouve_costs_calls_in_proportion_to_the_distance(offset, expected):
+    """Its error is the mean's, which begins |E x0 - mu| away; DPM-Solver++ carries the mean exactly."""
+    sde = build("sde", {"name": "ouve", "sigma_min": 0.05, "sigma_max": 0.5})
+    data = GaussianData(offset, 0.1)
+    reverse = {"name": "euler_maruyama", "grid": {"name": "uniform"}}
+    assert error(reverse, sde, expected - 1, data) > 0.01 > error(reverse, sde, expected, data)
+    assert error({"name": "dpm_solver"}, sde, 6, data) < 0.001
+
+
 def test_the_grid_belongs_to_the_sampler():
     """DPM-Solver++ on the uniform grid is worse than Euler at few steps, and far worse than on its own."""
     sde, solver = build("sde", {"name": "vp_mean"}), {"name": "dpm_solver"}
