@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 stage=1 stop_stage=5
 ngpu=auto nj=$(getconf _NPROCESSORS_ONLN) num_nodes=1 dask_scheduler=
 csd_root=$CSD minutes=30 seed=1 skip_bad= test_from=
-train_config=conf/train_mini.yaml train_args= init_from= tag= inference_tag=
+train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference_tag=
 vocoder=griffin_lim nfe=0,1,2,4,10,50 examples= skip_train=
 
 usage="usage: ./run.sh [options]     everything from data to a page with songs and scores
@@ -23,6 +23,7 @@ usage="usage: ./run.sh [options]     everything from data to a page with songs a
   --train-config FILE    what is trained [$train_config]
   --train-args ARGS      overrides, e.g. 'training.precision=fp32 sampler.steps=20'
   --init-from DIR        fine-tune the model of this experiment folder
+  --distill FILE         then train a student that sings in 1 to 4 calls, e.g. conf/distill_consistency.yaml, and decode it
   --tag NAME             name of the experiment folder below exp/ [name of the configuration]
   --inference-tag NAME   name of the decoding [from the vocoder]
   --vocoder NAME         griffin_lim or harmonic [$vocoder]
@@ -39,7 +40,8 @@ usage="usage: ./run.sh [options]     everything from data to a page with songs a
 
 tag=${tag:-$(basename "$train_config" .yaml)}
 exp=exp/$tag
-decoded=$exp/decode_${inference_tag:-$vocoder}
+singer=$exp${distill:+.$(basename "$distill" .yaml)}
+decoded=$singer/decode_${inference_tag:-$vocoder}
 corpus=$([ -n "$csd_root" ] && basename "$csd_root" || echo "mini_${minutes}min_seed$seed")
 data=data/$corpus dump=dump/$corpus/$(basename "$train_config" .yaml)
 
@@ -56,8 +58,12 @@ if [ -z "$skip_train" ] && stage 3 "training"; then
     --train "$dump/train" --dev "$dump/dev" --assets "$dump/assets" --exp "$exp" \
     ${init_from:+--init-from "$init_from"}
 fi
+if [ -z "$skip_train" ] && [ -n "$distill" ] && stage 3 "distillation"; then
+  run $train_cmd $(launcher "$ngpu" "$num_nodes") train --config "$distill" --train "$dump/train" --dev "$dump/dev" \
+    --assets "$dump/assets" --exp "$singer" --init-from "$exp"
+fi
 if stage 4 "decoding"; then
-  run $decode_cmd voicediff decode --model "$exp" --data "$data/test" --dump "$dump/test" --out "$decoded" \
+  run $decode_cmd voicediff decode --model "$singer" --data "$data/test" --dump "$dump/test" --out "$decoded" \
     --vocoder "$vocoder" --nfe "$nfe" ${examples:+--examples "$examples"}
 fi
 if stage 5 "scoring"; then

@@ -12,7 +12,7 @@ lrs3_root=$LRS3 vox2_root=$VOX2 grid_root=$GRID clip2spk= splits=
 minutes=30 speakers= seed=1 skip_bad=
 voices=2 mixtures=96 noise=
 boxes=auto yunet=
-train_config=conf/train_mini.yaml train_args= init_from= tag= inference_tag=
+train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference_tag=
 list=own nfe=0,1,2,4 robustness_mixtures=18 samples=2 examples=6 skip_train=
 
 usage="usage: ./run.sh [options]     everything from data to a page with separated voices and scores
@@ -35,6 +35,7 @@ usage="usage: ./run.sh [options]     everything from data to a page with separat
   --train-config FILE    what is trained [$train_config]
   --train-args ARGS      overrides, e.g. 'training.precision=fp32 sampler.steps=4'
   --init-from DIR        fine-tune the model of this experiment folder
+  --distill FILE         then train a student of the generator for 1 to 2 calls, e.g. conf/distill_reflow.yaml, and use it
   --tag NAME             name of the experiment folder below exp/ [name of the configuration]
   --inference-tag NAME   name of the separation [from the list]
   --list NAME            mixtures that are separated: own, avdiffuss or lrs3-2mix [$list]
@@ -55,7 +56,8 @@ case $robustness_mixtures in *[!0-9]* | '') fail "--robustness-mixtures takes a 
 
 tag=${tag:-$(basename "$train_config" .yaml)}
 exp=exp/$tag
-separated=$exp/separate_${inference_tag:-$list}
+separator=$exp${distill:+.$(basename "$distill" .yaml)}
+separated=$separator/separate_${inference_tag:-$list}
 root=$lrs3_root$vox2_root$grid_root
 corpus=$([ -n "$root" ] && basename "$root" || echo "mini_${minutes}min${speakers:+_${speakers}people}_seed$seed")
 data=data/$corpus dump=dump/$corpus
@@ -75,10 +77,14 @@ if [ -z "$skip_train" ] && stage 3 "training"; then
   run $train_cmd $(launcher "$ngpu" "$num_nodes") train --config "$train_config" --train-args "$train_args" \
     --train "$dump/train" ${has_dev:+--dev "$dump/dev"} --exp "$exp" ${init_from:+--init-from "$init_from"}
 fi
+if [ -z "$skip_train" ] && [ -n "$distill" ] && stage 3 "distillation"; then
+  run $train_cmd $(launcher "$ngpu" "$num_nodes") train --config "$distill" --train "$dump/train" \
+    ${has_dev:+--dev "$dump/dev"} --exp "$separator" --init-from "$exp"
+fi
 if stage 4 "separation"; then
-  run $decode_cmd voicediff decode-mixtures --model "$exp" --dump "$dump/test" --list "$list" --out "$separated" --nfe "$nfe"
+  run $decode_cmd voicediff decode-mixtures --model "$separator" --dump "$dump/test" --list "$list" --out "$separated" --nfe "$nfe"
   if [ "$robustness_mixtures" -gt 0 ]; then
-    run $decode_cmd voicediff robustness --model "$exp" --dump "$dump/test" --list "$list" --out "$separated" \
+    run $decode_cmd voicediff robustness --model "$separator" --dump "$dump/test" --list "$list" --out "$separated" \
       --mixtures "$robustness_mixtures" --samples "$samples"
   fi
 fi
