@@ -9,7 +9,8 @@
 Variants of one network have the same weights and run in turns, so that their ratios hold also on a
 machine that does other things; times are the smallest of --repeat rounds. `unfused` writes Mish with
 softplus and tanh and resamples at the high rate, as the reference implementations do; `eager` is
-the networks as they are, in contiguous memory. Differences are the largest one to `eager`, relative
+the networks as they are, in contiguous memory; `freeze` compiles the weights in as constants (evaluation
+only). `peak` is the share of what a matrix product of that precision reaches here. Differences are the largest one to `eager`, relative
 to the largest output.
 """
 
@@ -77,6 +78,8 @@ VARIANTS = (
     "channels_last+bf16",
     "compile",
     "compile+bf16",
+    "compile+freeze",
+    "compile+freeze+bf16",
     "cuda_graph+bf16",
 )
 
@@ -128,11 +131,15 @@ class Network:
             yield self._callable(variant)
 
     def _callable(self, variant: str) -> Callable:
-        mode = {"compile": "default", "cuda_graph": "reduce-overhead"}.get(variant.split("+")[0])
-        if mode is None:
+        how = {
+            "compile": {"freezing": "freeze" in variant},
+            "cuda_graph": {"triton.cudagraphs": True},
+        }
+        options = how.get(variant.split("+")[0])
+        if options is None:
             return self.net
         if variant not in self.compiled:
-            self.compiled[variant] = torch.compile(self.net, mode=mode)
+            self.compiled[variant] = torch.compile(self.net, options=options)
         return self.compiled[variant]
 
     def _set_layout(self, last: bool) -> None:
@@ -188,8 +195,10 @@ def timed(run: Callable[[], Tensor], device: str, clock: Clock = time.perf_count
     return clock() - start
 
 
-def measure(name: str, variants: list[str], args: argparse.Namespace) -> None:
-    """Print the table of one network."""
+def measure(
+    name: str, variants: list[str], peaks: dict[bool, float], args: argparse.Namespace
+) -> None:
+    """Print the table of one network; peaks in GFLOP/s by whether it is bf16."""
     network = Network(CASES[name], args.batch, args.device)
     step = network.train if args.train else network.evaluate
     with FlopCounterMode(display=False) as counter:
@@ -211,11 +220,12 @@ def measure(name: str, variants: list[str], args: argparse.Namespace) -> None:
         seconds = timed(lambda variant=variant: step(variant), args.device, args.clock)
         best[variant] = min(best[variant], seconds)
     first = best[usable[0]]
-    print(f"  {'variant':20} {'ms':>9} {'ratio':>6} {'GFLOP/s':>8} {'difference':>10}")
+    print(f"  {'variant':20} {'ms':>9} {'ratio':>6} {'GFLOP/s':>8} {'peak':>5} {'difference':>10}")
     for variant, seconds in best.items():
+        speed = gflop / seconds
         print(
-            f"  {variant:20} {1e3 * seconds:9.1f} {first / seconds:6.2f} {gflop / seconds:8.0f} "
-            f"{errors[variant]:10.1e}"
+            f"  {variant:20} {1e3 * seconds:9.1f} {first / seconds:6.2f} {speed:8.0f} "
+            f"{speed / peaks['bf16' in variant]:5.0%} {errors[variant]:10.1e}"
         )
 
 
@@ -237,12 +247,14 @@ def main() -> None:
     )
     args = parser.parse_args()
     print(f"torch {torch.__version__}, {args.device}, {torch.get_num_threads()} threads")
-    for dtype in (torch.float32, torch.bfloat16):
-        print(
-            f"matrix product in {str(dtype)[6:]}: {peak(args.device, dtype, args.clock):.0f} GFLOP/s"
-        )
+    peaks = {
+        half: peak(args.device, torch.bfloat16 if half else torch.float32, args.clock)
+        for half in (False, True)
+    }
+    print(f"matrix product: {peaks[False]:.0f} GFLOP/s in float32, {peaks[True]:.0f} in bf16")
+    variants = [v for v in args.variant if not (args.train and "freeze" in v)]
     for name in args.networks or CASES:
-        measure(name, list(args.variant), args)
+        measure(name, variants, peaks, args)
 
 
 if __name__ == "__main__":
