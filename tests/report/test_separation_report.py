@@ -1,6 +1,7 @@
 """`voicediff report` for separation: repeatable figures, and a recommendation that is used."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from voicediff.config import dump_yaml
 from voicediff.data.clips import Clip, write_clip
 from voicediff.data.mixtures import PROTOCOLS, Drawer, Entry, draw_list
 from voicediff.data.talks import Prepared, write_prepared
-from voicediff.report.chart import front
+from voicediff.report.chart import Points, front, scatter
 from voicediff.report.nfe import Judged, Measured, recommend
 from voicediff.report.settings import Setting
 from voicediff.report.table import Column
@@ -115,4 +116,8 @@ def test_higher_is_better_also_below_zero():
     assert recommend(rising, by, 0.05).found.setting.calls == 2
     falling = [measured(1, -2.0), measured(2, -1.0), measured(4, -1.01)]
     assert recommend(falling, by, 0.05).found.setting.calls == 2
+    below = Points("calls", {"ddim": [(1, -2.0), (2, -3.0)]})
+    with warnings.catch_warnings():  # a logarithmic axis would warn, and show nothing
+        warnings.simplefilter("error")
+        assert scatter([below], "minus SI-SDR", [None]).data[:4] == b"\x89PNG"
     assert front([(1, 3.0), (2, 2.0), (4, 5.0)], higher=True) == [(1, 3.0), (4, 5.0)]

@@ -57,8 +57,8 @@ def scatter(
 ) -> Encoded:
     """Quality against costs, side by side; the line joins what nothing beats.
 
-    marks: of each panel, the point to ring. higher: whether more quality is better; its axis is
-    logarithmic where less is.
+    marks: of each panel, the point to ring. higher: whether more quality is better. Where less is,
+    and none is below 0 (a negative SI-SDR), its axis is logarithmic.
     """
     figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
@@ -71,8 +71,9 @@ def scatter(
         if best:
             axis.step(*zip(*best, strict=True), where="post", color=LIGHT["ink"], lw=1.0)
             axis.set_xscale("log")
-            axis.set_yscale("linear" if higher else "log")
-            for side in (axis.xaxis,) if higher else (axis.xaxis, axis.yaxis):
+            ratios = not higher and min(value for _, value in best) > 0
+            axis.set_yscale("log" if ratios else "linear")
+            for side in (axis.xaxis, axis.yaxis) if ratios else (axis.xaxis,):
                 side.set_major_formatter("{x:g}")
                 side.set_minor_formatter("{x:g}")
         if mark:
