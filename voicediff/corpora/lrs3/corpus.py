@@ -138,12 +138,12 @@ def _spoken(plan: ClipPlan, who: Person, draw: np.random.Generator) -> tuple[str
 
 
 def _articulation(who: Person, draw: np.random.Generator) -> Articulation:
-    """Synchrony as in real recordings: a part of a frame always, a whole frame now and then."""
-    slip = draw.choice([-1, 0, 0, 0, 1]) / FPS
+    """Synchrony as in good recordings: a part of a frame always, a whole frame in one clip of ten."""
+    slip = draw.choice([-1, 0, 1], p=[0.05, 0.9, 0.05]) / FPS
     return Articulation(
         gain=who.articulation * draw.uniform(0.9, 1.1),
-        offset=slip + draw.uniform(-0.5, 0.5) / FPS,
-        jitter=0.015,
+        offset=slip + draw.uniform(-0.3, 0.3) / FPS,
+        jitter=0.01,
         lead=draw.uniform(0.02, 0.09),
-        spread=0.2,
+        spread=0.15,
     )
