@@ -247,10 +247,8 @@ class SpeechSeparation(Task):
         wanted = self._envelope(sources)
         with self._autocast():
             told = self.envelope(lips).float()
-        seen = at_spectrum(
-            scene.valid.float()[..., None], scene.mask.shape[1], FPS, self.frame_rate
-        )[..., 0]
-        error = ((told - wanted).square().mean(-1) * scene.mask * seen).sum()
+        seen = self._at_spectrum(scene.valid.float()[..., None], scene)[..., 0]
+        error = ((told - wanted).square().mean(-1) * seen).sum()
         return Losses(error, {"envelope": error.detach()})
 
     def _generator_losses(
@@ -488,7 +486,8 @@ class SpeechSeparation(Task):
             return self.lips(scene.mouth, scene.valid).float()
 
     def _at_spectrum(self, states: Tensor, scene: Scene) -> Tensor:
-        states = at_spectrum(states, scene.mask.shape[1], FPS, self.frame_rate)
+        count, frames = scene.mask.shape[1], scene.samples // HOP
+        states = at_spectrum(states, count, FPS, self.frame_rate, frames)
         return states * scene.mask[..., None]
 
     def _conditions(self, scene: Scene) -> Conditions:
