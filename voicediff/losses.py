@@ -29,6 +29,18 @@ def si_sdr(
     return 10 * torch.log10((power + _TINY) / (error + _TINY))
 
 
+def level_error(estimate: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+    """dB, either way, between the estimate and the gain at which it is nearest to the target: (B,).
+
+    SI-SDR is deaf to level: alone it lets a network drift to any. estimate, target (B, N); lengths
+    (B,) valid samples.
+    """
+    keep = length_mask(lengths, target.shape[-1])
+    estimate, target = estimate * keep, target * keep
+    gain = (estimate * target).sum(-1) / (estimate.square().sum(-1) + _TINY)
+    return 20 * gain.clamp(min=1e-3).log10().abs()
+
+
 def multi_resolution_stft(estimate: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     """Spectral convergence plus log-magnitude distance, mean of three resolutions (Yamamoto 2020).
 

@@ -31,7 +31,7 @@ from voicediff.distillation import DISTILLING, Distillation, Distilling
 from voicediff.encoders.alignment import at_spectrum
 from voicediff.errors import ConfigError
 from voicediff.layers import length_mask
-from voicediff.losses import multi_resolution_stft, si_sdr, spectral_error
+from voicediff.losses import level_error, multi_resolution_stft, si_sdr, spectral_error
 from voicediff.noise import Noise, SeededNoise, item_seed
 from voicediff.registry import Spec, build, read_options, register
 from voicediff.samplers import Sampler
@@ -48,22 +48,28 @@ class LossWeights:
 
     Attributes:
         si_sdr: negative scale-invariant SDR of the sound, in dB, up to `ceiling` dB.
+        level: dB between the sound and the gain at which it is nearest to the voice. The generator
+            starts from there, and SI-SDR does not know about levels.
         stft: multi-resolution STFT distance of the sound.
         spectrum: squared error of the compressed spectrum times 1000 (the slides' "MSE").
         envelope: squared error of the speech's envelope as the lips alone tell it; keeps the lip
             encoder to the point. Also the label-free warm-up.
         caution: on top of all that, each dB by which a voice is worse than the mixture.
         generator: the diffusion loss in the joint turn (the predictor's being 1).
+        estimate: negative SI-SDR in dB of what the generator thinks of x_t, beside its own loss:
+            squared errors of a spectrum alone shrink what is not certain, and that costs decibels.
         unseen: what a voice whose video shows nothing should be: the `source`, or the `mixture`.
     """
 
     si_sdr: float = 1.0
     ceiling: float = 30.0
+    level: float = 0.0
     stft: float = 0.0
     spectrum: float = 0.0
     envelope: float = 0.2
     caution: float = 0.0
     generator: float = 1.0
+    estimate: float = 0.0
     unseen: Literal["source", "mixture"] = "mixture"
 
 
@@ -227,6 +233,8 @@ class SpeechSeparation(Task):
             before = si_sdr(mixture, sources, scene.samples, weights.ceiling)
             after = si_sdr(wav, sources, scene.samples, weights.ceiling)
             terms["caution"] = (before - after).relu()
+        if weights.level:
+            terms["level"] = level_error(wav, target, scene.samples)
         if weights.stft:
             terms["stft"] = multi_resolution_stft(wav, target, scene.samples)
         if weights.spectrum:
@@ -267,9 +275,16 @@ class SpeechSeparation(Task):
             found = self._distilled(turn, x0, mean, cond, scene.mask, noise)
         else:
             found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, shown=mean)
-        return Losses(
+        losses = Losses(
             found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
+        if self.losses.estimate and turn not in DISTILLING:
+            wav = self._sound(found.estimate.data, scene)
+            ratio = si_sdr(wav, sources, scene.samples, self.losses.ceiling)
+            error = -(ratio * scene.mask.sum(-1)).sum()
+            losses.terms["estimate"] = error.detach()
+            losses.loss = losses.loss + self.losses.estimate * error
+        return losses
 
     def _distilled(
         self, turn: str, x0: Tensor, mean: Tensor, cond: Conditions, mask: Tensor, noise: Noise
