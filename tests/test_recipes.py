@@ -3,8 +3,11 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from recipe_room import ROOT, make_room, run
+
+from voicediff.config import dump_yaml, read_yaml
 
 SVS = ROOT / "egs" / "csd" / "svs"
 
@@ -51,6 +54,37 @@ def test_repeating_the_recipe_does_nothing_again(finished, room):
     assert again.returncode == 0, again.stderr[-2000:]
     assert before == {path: path.stat().st_mtime_ns for path in exp.rglob("*.safetensors")}
     assert "done already" in again.stdout
+
+
+@pytest.mark.recipe
+def test_the_best_of_several_vocoders_sings_and_all_stand_on_the_page(finished, room):
+    _, exp = finished
+    conf = room / SVS.relative_to(ROOT) / "conf"
+    for name in ("train_vocoder_mini", "finetune_vocoder_mini"):
+        content = read_yaml(conf / f"{name}.yaml")
+        content["task"]["vocoder"] |= {"channels": 8, "layers": 1}
+        content["training"] |= {"previews": 1, "validation_items": 2}
+        content["training"]["phases"][0] |= {"steps": 2, "batch_size": 2}
+        (conf / f"{name}_tiny.yaml").write_text(dump_yaml(content))
+    options = ["--stage=3", "--vocoder=auto", "--vocoder-config=conf/train_vocoder_mini_tiny.yaml"]
+    options += ["--vocoder-finetune=conf/finetune_vocoder_mini_tiny.yaml"]
+    done = run(SVS, *SMOKE, *options, room=room)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    kept = read_yaml(exp / "vocoder.yaml")
+    assert kept["vocoder"] in {"griffin_lim", "harmonic", "neural"}
+    trained = {"train_vocoder_mini_tiny", "train_smoke.vocoder"}
+    assert set(kept["measured"]) == {"griffin_lim", "harmonic"} | trained
+    scores = json.loads((exp / "decode_best/scores.json").read_text(encoding="utf-8"))
+    rows = {row["row"]: row for row in scores["rows"]}
+    beside = {"griffin_lim", "harmonic", "neural"} & {
+        name.removeprefix("copy_") for name in rows if name.startswith("copy_")
+    }
+    assert len(beside) >= 1 and rows["copy"]["vocoder"] == kept["vocoder"]
+    assert all(f"nfe_2_{name}" in rows for name in beside)
+    mels = list((exp.parents[1] / "dump").rglob("mels_train_smoke/*.npy"))
+    assert mels and np.load(mels[0]).shape[0] == 80
+    page = (exp / "decode_best/index.html").read_text(encoding="utf-8")
+    assert all(f"copy synthesis, {name}" in page for name in beside)
 
 
 @pytest.mark.parametrize(

@@ -41,10 +41,51 @@ stage() {
 }
 # run CMD ...: print the command so that it can be pasted, then run it
 run() {
+  show "$@"
+  "$@"
+}
+show() {
   printf '+'
   printf ' %q' "$@"
   printf '\n'
-  "$@"
+}
+# beside LOG CMD ...: print and start a command in the background, its output in LOG; it stops with us
+beside() {
+  companion_log=$1 companion= partner=
+  shift
+  show "$@"
+  echo "  in the background, see $companion_log"
+  mkdir -p "$(dirname "$companion_log")"
+  "$@" > "$companion_log" 2>&1 &
+  companion=$!
+  trap 'kill $companion $partner 2> /dev/null || true; wait' EXIT
+}
+# until_joined CMD ...: print and run a training; when what runs beside it ends first, stop it with a checkpoint
+until_joined() {
+  local status=0
+  show "$@"
+  "$@" &
+  partner=$!
+  while kill -0 "$companion" 2> /dev/null && kill -0 "$partner" 2> /dev/null; do sleep 1; done
+  kill -0 "$companion" 2> /dev/null || kill -TERM "$partner" 2> /dev/null || true
+  wait "$partner" || status=$?
+  [ "$status" -eq 0 ] || [ "$status" -eq 143 ] || exit "$status"
+}
+# join: wait for what runs beside; where it fails, show how it ended and fail as well
+join() {
+  local status=0
+  wait "$companion" || status=$?
+  trap - EXIT
+  [ "$status" -eq 0 ] && return
+  tail -n 3 "$companion_log" >&2
+  echo "$0: failed, see $companion_log" >&2
+  exit "$status"
+}
+# spare_cores: all but one, for what trains while something else runs beside it
+spare_cores() {
+  local cores
+  cores=$(getconf _NPROCESSORS_ONLN)
+  echo $((cores > 1 ? cores - 1 : 1))
 }
 # launcher NGPU NODES: how training is started: one process, or torchrun's one process per GPU
 launcher() {

@@ -10,7 +10,8 @@ stage=1 stop_stage=5
 ngpu=auto nj=$(getconf _NPROCESSORS_ONLN) num_nodes=1 dask_scheduler=
 csd_root=$CSD minutes=30 seed=1 skip_bad= test_from=
 train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference_tag=
-vocoder=griffin_lim nfe=0,1,2,4,10,50 examples= skip_train=
+vocoder= vocoder_config= vocoder_args= vocoder_init_from= vocoder_tag= vocoder_finetune=
+nfe=0,1,2,4,10,50 examples= skip_train=
 
 usage="usage: ./run.sh [options]     everything from data to a page with songs and scores
   --stage N              first stage (1 data, 2 features, 3 training, 4 decoding, 5 scoring) [$stage]
@@ -25,8 +26,14 @@ usage="usage: ./run.sh [options]     everything from data to a page with songs a
   --init-from DIR        fine-tune the model of this experiment folder
   --distill FILE         then train a student that sings in 1 to 4 calls, e.g. conf/distill_consistency.yaml, and decode it
   --tag NAME             name of the experiment folder below exp/ [name of the configuration]
-  --inference-tag NAME   name of the decoding [from the vocoder]
-  --vocoder NAME         griffin_lim or harmonic [$vocoder]
+  --inference-tag NAME   name of the decoding [the vocoder's, best with auto]
+  --vocoder NAME         griffin_lim, harmonic; neural is trained; auto trains one and takes the best of the three
+                         [auto with conf/train_mini.yaml, else griffin_lim]
+  --vocoder-config FILE  what neural is [train_vocoder_mini, train_vocoder or train_vocoder_44k, like --train-config]
+  --vocoder-args ARGS    overrides of it, like --train-args
+  --vocoder-init-from DIR  fine-tune the vocoder of this experiment folder
+  --vocoder-tag NAME     name of its folder below exp/ [name of its configuration]
+  --vocoder-finetune FILE  then fine-tune it on the acoustic model's own mels with this configuration
   --nfe LIST             numbers of network calls to compare, 0 is the encoder alone [$nfe]
   --examples TITLES      songs for the page, separated by ';' [the first test songs]
   --skip-train           leave stage 3 out
@@ -38,10 +45,19 @@ usage="usage: ./run.sh [options]     everything from data to a page with songs a
 . ./path.sh
 [ ! -d "$caller/$csd_root" ] || [ -z "$csd_root" ] || csd_root=$(cd "$caller/$csd_root" && pwd)
 
-tag=${tag:-$(basename "$train_config" .yaml)}
+system=$(basename "$train_config" .yaml)
+tag=${tag:-$system}
 exp=exp/$tag
 singer=$exp${distill:+.$(basename "$distill" .yaml)}
-decoded=$singer/decode_${inference_tag:-$vocoder}
+[ "$system" = train_mini ] && vocoder=${vocoder:-auto} || vocoder=${vocoder:-griffin_lim}
+case $system in
+  train_mini* | train_smoke | finetune_mini) vocoder_config=${vocoder_config:-conf/train_vocoder_mini.yaml} ;;
+  train_44k*) vocoder_config=${vocoder_config:-conf/train_vocoder_44k.yaml} ;;
+  *) vocoder_config=${vocoder_config:-conf/train_vocoder.yaml} ;;
+esac
+vocoder_exp=exp/${vocoder_tag:-$(basename "$vocoder_config" .yaml)}
+case $vocoder in auto) named=best ;; *) named=$(basename "$vocoder") ;; esac
+decoded=$singer/decode_${inference_tag:-$named}
 corpus=$([ -n "$csd_root" ] && basename "$csd_root" || echo "mini_${minutes}min_seed$seed")
 data=data/$corpus dump=dump/$corpus/$(basename "$train_config" .yaml)
 
@@ -53,18 +69,49 @@ if stage 2 "features"; then
   run $cpu_cmd python local/extract_features.py --config "$train_config" --data "$data" --out "$dump" --nj "$nj" \
     ${dask_scheduler:+--dask-scheduler "$dask_scheduler"}
 fi
-if [ -z "$skip_train" ] && stage 3 "training"; then
-  run $train_cmd $(launcher "$ngpu" "$num_nodes") train --config "$train_config" --train-args "$train_args" \
-    --train "$dump/train" --dev "$dump/dev" --assets "$dump/assets" --exp "$exp" \
+# train_acoustic HOW THREADS: HOW is `run`, or `until_joined`; THREADS may be empty
+train_acoustic() {
+  $1 $train_cmd ${2:+env OMP_NUM_THREADS=$2} $(launcher "$ngpu" "$num_nodes") train --config "$train_config" \
+    --train-args "$train_args" --train "$dump/train" --dev "$dump/dev" --assets "$dump/assets" --exp "$exp" \
     ${init_from:+--init-from "$init_from"}
+}
+# train_vocoder HOW CONFIG EXP ARGS INIT: HOW is `run`, or `beside LOG` for one core beside the acoustic model
+train_vocoder() {
+  $1 $train_cmd $([ "$1" = run ] || echo env OMP_NUM_THREADS=1) $(launcher "$ngpu" "$num_nodes") train --config "$2" --train-args "$4" \
+    --train "$dump/train" --dev "$dump/dev" --assets "$dump/assets" --exp "$3" ${5:+--init-from "$5"}
+}
+if [ -z "$skip_train" ] && stage 3 "training"; then
+  neural=
+  case $vocoder in auto | neural) neural=true ;; esac
+  if [ -n "$neural" ] && [[ $ngpu = auto || $ngpu -le 1 ]] && [ "$num_nodes" -eq 1 ]; then
+    train_vocoder "beside $vocoder_exp.log" "$vocoder_config" "$vocoder_exp" "$vocoder_args" "$vocoder_init_from"
+    train_acoustic until_joined "${OMP_NUM_THREADS:-$(spare_cores)}"
+    join
+  elif [ -n "$neural" ]; then
+    train_vocoder run "$vocoder_config" "$vocoder_exp" "$vocoder_args" "$vocoder_init_from"
+  fi
+  train_acoustic run ""
+  if [ -n "$neural" ] && [ -n "$vocoder_finetune" ]; then
+    run $decode_cmd voicediff mels --model "$exp" --dump "$dump/train" --out "$dump/mels_$tag"
+    train_vocoder run "$vocoder_finetune" "$exp.vocoder" "training.phases.finetune.data.mels=$dump/mels_$tag" "$vocoder_exp"
+  fi
 fi
 if [ -z "$skip_train" ] && [ -n "$distill" ] && stage 3 "distillation"; then
   run $train_cmd $(launcher "$ngpu" "$num_nodes") train --config "$distill" --train "$dump/train" --dev "$dump/dev" \
     --assets "$dump/assets" --exp "$singer" --init-from "$exp"
 fi
 if stage 4 "decoding"; then
+  finetuned=
+  [ -z "$vocoder_finetune" ] || finetuned=$exp.vocoder
+  case $vocoder in
+    auto) candidates=(--vocoder griffin_lim harmonic "$vocoder_exp" ${finetuned:+"$finetuned"}) ;;
+    neural) candidates=(--take "${finetuned:-$vocoder_exp}") ;;
+    *) candidates=() ;;
+  esac
+  [ ${#candidates[@]} -eq 0 ] ||
+    run $decode_cmd voicediff choose-vocoder --model "$singer" --dump "$dump/dev" "${candidates[@]}"
   run $decode_cmd voicediff decode --model "$singer" --data "$data/test" --dump "$dump/test" --out "$decoded" \
-    --vocoder "$vocoder" --nfe "$nfe" ${examples:+--examples "$examples"}
+    $([ "$vocoder" = auto ] || echo --vocoder "$vocoder") --nfe "$nfe" ${examples:+--examples "$examples"}
 fi
 if stage 5 "scoring"; then
   run $cpu_cmd voicediff score --decoded "$decoded" --data "$data/test" --dump "$dump/test" --nj "$nj" \
