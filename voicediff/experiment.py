@@ -220,6 +220,21 @@ def write_weights(
         file.write(safetensors_torch.save(tensors, about))
 
 
+def pack(folder: Path, target: Path) -> None:
+    """Copy what use needs of an experiment into the folder `target`: averaged weights as float16."""
+    path = weights_path(folder)
+    tensors, about = read_weights(path, "ema")
+    half = {f"ema/{n}": t.half() if t.is_floating_point() else t for n, t in tensors.items()}
+    kept = {"step": str(about["step"]), "assets": json.dumps(about["assets"])}
+    (target / path.name).write_bytes(safetensors_torch.save(half, kept))
+    for name in ("config.yaml", "versions.json", RECOMMENDED):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
+    for name in ("assets", "parts"):
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, target / name)
+
+
 def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The `ema` or `raw` weights of a file, and its step and assets. Raises DataError."""
     try:

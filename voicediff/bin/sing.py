@@ -15,6 +15,7 @@ from voicediff.errors import ConfigError
 from voicediff.music import read_score
 from voicediff.music.score import Score
 from voicediff.performance import Singer
+from voicediff.pretrained import SINGER
 from voicediff.registry import build
 from voicediff.tasks.svs import SingingSynthesis
 from voicediff.vocoding import find_vocoder
@@ -22,7 +23,12 @@ from voicediff.vocoding import find_vocoder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("score", type=Path, help="song.mid, .musicxml, .mxl, .ustx or CSD's .csv")
-    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=SINGER,
+        help="experiment folder [a small synthetic singer that comes with voicediff]",
+    )
     parser.add_argument("--lyrics", type=Path, help="text file, if the score holds no lyrics")
     parser.add_argument("-o", "--out", required=True, type=Path, help="wav file to write")
     parser.add_argument("--transpose", type=int, default=0, help="semitones up")

@@ -1,0 +1,35 @@
+"""Pack what use needs of an experiment into a small folder: averaged weights in half precision.
+
+Checkpoints, logs and raw weights stay behind; the model's own vocoder comes along. The folder is
+used like the experiment's, e.g. `voicediff sing --model PACKED`, and can be fine-tuned from.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from voicediff import experiment
+from voicediff.files import whole_folder
+from voicediff.vocoding import CHOICE, FOLDER, pack
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    experiment.load(args.model)  # what cannot be used is not packed
+    own = args.model / FOLDER
+    with whole_folder(args.out) as new:
+        experiment.pack(args.model, new)
+        if (args.model / CHOICE).is_file():
+            (new / CHOICE).write_bytes((args.model / CHOICE).read_bytes())
+        if (own / "config.yaml").is_file():
+            (new / FOLDER).mkdir()
+            experiment.pack(own, new / FOLDER)
+        elif own.is_dir():
+            pack(own, new / FOLDER)
+    size = sum(path.stat().st_size for path in args.out.rglob("*") if path.is_file())
+    print(f"{args.out}: {size / 1e6:.1f} MB")
