@@ -185,6 +185,13 @@ def test_an_offset_delays_the_lips():
     assert np.allclose(late[2:24], exact[:22], atol=0.06)
 
 
+@pytest.mark.parametrize(("minutes", "speakers"), [(30.0, None), (30.0, 72), (120.0, None)])
+def test_a_corpus_is_as_long_as_asked_whatever_its_people(minutes, speakers):
+    seconds = {"pretrain": 7.5, "trainval": 3.75, "test": 3.75}  # of a clip, on average
+    planned = sum(seconds[clip.split] for clip in plan(minutes, speakers=speakers))
+    assert planned == pytest.approx(60 * minutes, rel=0.01)
+
+
 def test_opening_follows_the_loudness_about_as_in_real_recordings():
     correlations = []
     for clip in plan(30.0, seed=0)[::12]:

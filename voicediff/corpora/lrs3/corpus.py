@@ -91,9 +91,10 @@ def plan(minutes: float = 30.0, seed: int = 0, speakers: int | None = None) -> l
     clips, first = [], 0
     for split, people in counts.items():
         seconds = 60 * minutes * _SHARE[split] / (_SENTENCES[split] * _SECONDS)
-        each = int(np.clip(round(seconds / people), 2, _MOST_CLIPS))
+        each, more = divmod(round(seconds), people)
         for speaker in range(first, first + people):
-            clips += [ClipPlan(split, speaker, number, seed) for number in range(each)]
+            count = int(np.clip(each + (speaker - first < more), 2, _MOST_CLIPS))
+            clips += [ClipPlan(split, speaker, number, seed) for number in range(count)]
         first += people
     return clips
 
