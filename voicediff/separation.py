@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from voicediff.data.separation import ListedMixtures
 from voicediff.noise import PlacedNoise, SeededNoise, item_seed
 from voicediff.samplers import Sampler
 from voicediff.steering import Windows
+from voicediff.synchrony import find_lags
 from voicediff.tasks.avss import Separated, SpeechSeparation, voice_seeds
 
 _FADE = 161  # samples in which a voice comes and goes with its face
@@ -41,6 +42,7 @@ class Scene:
         face: (S, 224, 224, 3) uint8 RGB.
         present: of each person (T,) bool, False where the person takes no part: the track is silent
             then, and what is heard stays in the residual. None: all always take part.
+        lags: of each person, frames by which the pictures come late; None: in time.
 
     Where sound goes on after the last frame of video, mouths count as not seen.
     """
@@ -50,6 +52,7 @@ class Scene:
     valid: Sequence[np.ndarray]
     face: np.ndarray
     present: Sequence[np.ndarray] | None = None
+    lags: Sequence[int] | None = None
 
     @property
     def frames(self) -> int:
@@ -64,11 +67,18 @@ class Scene:
     def video(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Mouths (S, n, 96, 96) and validity (S, n) of frames [start, stop)."""
         mouths, seen = [], []
-        for mouth, valid in zip(self.mouth, self.valid, strict=True):
-            missing = (0, stop - start - len(valid[start:stop]))
-            mouths.append(np.pad(mouth[start:stop], (missing, (0, 0), (0, 0))))
-            seen.append(np.pad(valid[start:stop], missing))
+        lags = self.lags or [0] * len(self.mouth)
+        for mouth, valid, lag in zip(self.mouth, self.valid, lags, strict=True):
+            first, last = max(0, start + lag), max(0, stop + lag)
+            missing = min(max(0, -(start + lag)), stop - start)
+            missing = (missing, stop - start - missing - len(valid[first:last]))
+            mouths.append(np.pad(mouth[first:last], (missing, (0, 0), (0, 0))))
+            seen.append(np.pad(valid[first:last], missing))
         return np.stack(mouths), np.stack(seen)
+
+    def valid_frames(self) -> np.ndarray:
+        """Where each mouth is seen, (S, T) bool."""
+        return np.stack([_fitted(valid, self.frames) for valid in self.valid])
 
     def gates(self, start: int, stop: int) -> np.ndarray:
         """What voices are multiplied by in frames [start, stop), (S, n) float32.
@@ -77,7 +87,7 @@ class Scene:
         """
         if self.present is None:
             return np.ones((len(self.mouth), (stop - start) * HOP), np.float32)
-        flags = [np.pad(p, (0, max(0, self.frames - len(p)))) for p in self.present]
+        flags = [_fitted(p, self.frames) for p in self.present]
         near = np.clip(np.arange(start - 1, stop + 1), 0, self.frames - 1)
         wide = np.repeat(np.stack(flags)[:, near], HOP, 1).astype(np.float32)
         return uniform_filter1d(wide, _FADE, axis=1, mode="nearest")[:, HOP:-HOP]
@@ -121,6 +131,8 @@ class Separator:
             energy in the chunk (Wisdom et al. 2019, Eq. 7), so that the tracks alone sum to it.
         samples: how many times the generator draws; the first is what is heard, and how far all
             agree is the confidence.
+        synchronise: look for videos that are early or late as a whole (`SpeechSeparation`'s
+            `synchrony` says how far), and move them; `lags` says by how many frames each was.
         progress: called with the seconds of talk done since the last call.
     """
 
@@ -133,8 +145,10 @@ class Separator:
     overlap: float = 1.0
     consistent: bool = False
     samples: int = 1
+    synchronise: bool = True
     progress: Callable[[float], None] = field(default=lambda seconds: None)
     confidences: list[Confidence] = field(default_factory=list, init=False)
+    lags: tuple[int, ...] = field(default=(), init=False)
 
     def tracks(self, scene: Scene) -> np.ndarray:
         """All tracks at once, (S, N) float32."""
@@ -146,6 +160,8 @@ class Separator:
         `confidences` fills on the way where several samples are drawn.
         """
         self.confidences.clear()
+        self.lags = self._lags(scene)
+        scene = replace(scene, lags=self.lags)
         windows = Windows(round(self.longest * FPS), round(self.overlap * FPS))
         held, begin = np.zeros((len(scene.mouth), 0), np.float32), 0
         reached = 0
@@ -174,6 +190,23 @@ class Separator:
             return drawn[0]
         return shared_out(drawn[0], scene.sound(first, last), gates)
 
+    def _lags(self, scene: Scene) -> tuple[int, ...]:
+        """One for each person and the whole scene, which has more to say than any part of it."""
+        task, step = self.task, round(self.longest * FPS)
+        if not (self.synchronise and task.synchrony.reach) or task.lips is None:
+            return (0,) * len(scene.mouth)
+        device = next(task.parameters()).device
+        told, heard = [], []
+        for first in range(0, scene.frames, step):
+            last = min(first + step, scene.frames)
+            inputs = (scene.sound(first, last), *scene.video(first, last))
+            inputs = (torch.from_numpy(x)[None].to(device) for x in inputs)
+            each, all_of_it = task.loudness(*inputs, torch.tensor([last - first], device=device))
+            told.append(each[0].cpu())
+            heard.append(all_of_it[0].cpu())
+        valid = torch.from_numpy(scene.valid_frames())
+        return find_lags(torch.cat(told, 1), torch.cat(heard), valid, task.synchrony)
+
     @torch.inference_mode()
     def _drawn(self, scene: Scene, first: int, last: int, people: np.ndarray) -> np.ndarray:
         """Posterior samples (samples, P, n) of some people's voices in frames [first, last)."""
@@ -190,7 +223,7 @@ class Separator:
             found = self.task.separate(
                 mixture, mouth, valid, face, frames, self.sampler,
                 VoiceNoise(item_seed(self.seed, number), place, people.tolist()),
-                self.noise_scale, dict(self.guidance),
+                self.noise_scale, dict(self.guidance), lags=torch.zeros(1, len(people)),
             )  # fmt: skip
             drawn.append(found.voices[0].float().cpu().numpy())
         return np.stack(drawn)
@@ -290,6 +323,11 @@ def write_tracks(
     finally:
         for store in stores:
             store.close()
+
+
+def _fitted(flags: np.ndarray, frames: int) -> np.ndarray:
+    """Flags of so many frames: cut, or False at the end."""
+    return np.pad(flags[:frames], (0, max(0, frames - len(flags))))
 
 
 def _joined(held: np.ndarray, chunk: np.ndarray) -> np.ndarray:

@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--consistent", action="store_true", help="tracks sum to the input while anybody is seen")
     add("--residual", action="store_true", help="also write what the tracks leave of the input")
     add("--keep-unseen", action="store_true", help="do not silence people while they are not seen")
+    add("--no-sync", action="store_true", help="take the video as it is, early or late")
     add("--no-video", action="store_true", help="write no mp4")
     add("--seed", type=int, default=0, help="another seed, other noise")
     add("--device", help="cpu, cuda ... [a GPU if there is one]")
@@ -93,8 +94,9 @@ def run(args: argparse.Namespace) -> None:
     warn_of_model(args, loaded.task, footage)
     people = named(people + [nobody(path.stem) for path in args.face])
     separator = Separator(
-        loaded.task, sampler, args.seed, args.noise_scale, consistent=args.consistent
-    )
+        loaded.task, sampler, args.seed, args.noise_scale,
+        consistent=args.consistent, synchronise=not args.no_sync,
+    )  # fmt: skip
     if sampler is not None:
         separator.samples = args.samples or 2
     write(args, footage, scene_of(footage, people, cuts, args.keep_unseen), people, separator)
@@ -231,7 +233,7 @@ def described(
             for c in separator.confidences
         ]
         is_framed = footage.moving and not args.no_video
-        found.append(Separated(person, is_framed, args.start, levels))
+        found.append(Separated(person, is_framed, args.start, levels, separator.lags[number]))
     return found
 
 

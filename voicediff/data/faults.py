@@ -26,6 +26,7 @@ class VideoFaults:
         crop: pixels by which the mouth's crop is off. flip: mirror half of them.
         light: largest change of brightness and contrast, as a share.
         faceless: share of voices without a picture of the face.
+        alone: share of voices who are told nothing of the others' lips, as if those were out of sight.
     """
 
     shift: float = 0.0
@@ -41,6 +42,7 @@ class VideoFaults:
     flip: bool = False
     light: float = 0.0
     faceless: float = 0.0
+    alone: float = 0.0
 
     @property
     def reach(self) -> int:

@@ -82,7 +82,8 @@ class DrawnMixtures(Dataset):
                 clip.face = np.zeros_like(clip.face)
             clips.append(clip)
             blind.append(unseen)
-        return as_item(mixture, mix(mixture, clips), blind)
+        alone = draw.random(len(clips)) < self.faults.alone
+        return as_item(mixture, mix(mixture, clips), blind) | {"alone": alone}
 
 
 class ListedMixtures(Dataset):
@@ -187,7 +188,7 @@ def collate_mixtures(items: list[Item], seeds: list[int]) -> dict[str, Any]:
             arrays.append(np.pad(array, room) if room[axis][1] else array)
         return torch.from_numpy(np.stack(arrays))
 
-    return {
+    batch = {
         "utts": [item["utt"] for item in items],
         "seeds": seeds,
         "pairs": [item["pair"] for item in items],
@@ -199,3 +200,6 @@ def collate_mixtures(items: list[Item], seeds: list[int]) -> dict[str, Any]:
         "blind": torch.from_numpy(np.stack([item["blind"] for item in items])),
         "frames": torch.tensor(frames),
     }
+    if "alone" in items[0]:
+        batch["alone"] = torch.from_numpy(np.stack([item["alone"] for item in items]))
+    return batch

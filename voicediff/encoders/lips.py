@@ -67,16 +67,24 @@ class LipStacks(LipEncoder):
     def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
         """What each frame and its neighbours show, and which of them were seen: (B, dim, T)."""
         seen = valid.to(mouth.dtype)
-        stacks = _neighbours(mouth * seen[..., None, None])  # (B, T, 3, 88, 88)
-        x = rearrange(stacks, "b t c h w -> (b t) c h w")
-        x = x.contiguous(memory_format=torch.channels_last)
+        mouth = (mouth * seen[..., None, None]).to(_computed_in(mouth))
+        # stacked along the last axis, pictures lie in memory as convolutions want them
+        stacks = torch.stack(_neighbours(mouth), -1)  # (B, T, 88, 88, 3)
+        x = rearrange(stacks, "b t h w c -> (b t) c h w")
         for conv in self.pictures:
-            x = F.relu(conv(x))
+            x = F.relu(conv(x), inplace=True)
         x = self.narrow(x).flatten(1).unflatten(0, mouth.shape[:2])
-        return self.enter(torch.cat([x, _neighbours(seen).to(x.dtype)], -1)).mT
+        known = torch.stack(_neighbours(seen), -1)
+        return self.enter(torch.cat([x, known.to(x.dtype)], -1)).mT
 
 
-def _neighbours(x: Tensor) -> Tensor:
-    """(B, T, ...) -> (B, T, 3, ...): the frame before, the frame, the frame after; 0 outside."""
+def _neighbours(x: Tensor) -> list[Tensor]:
+    """(B, T, ...) three times: the frame before, the frame, the frame after; 0 outside."""
     padded = F.pad(x, (0, 0) * (x.dim() - 2) + (1, 1))
-    return torch.stack([padded[:, :-2], x, padded[:, 2:]], 2)
+    return [padded[:, :-2], x, padded[:, 2:]]
+
+
+def _computed_in(x: Tensor) -> torch.dtype:
+    """What convolutions compute in here: cast before copies are made."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

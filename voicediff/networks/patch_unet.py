@@ -154,7 +154,7 @@ class SteeredBlock(nn.Module):
             told = rearrange(self.steer(steering.frames), "b t c -> b c 1 t").to(h.dtype)
             scale, shift = told.chunk(2, 1)
             h = torch.addcmul(shift, h, 1 + scale)
-        h = self.conv2(masked(F.relu(h), steering.mask))
+        h = self.conv2(masked(F.relu(h, inplace=True), steering.mask))
         return masked(self.skip(x) + h, steering.mask)
 
 

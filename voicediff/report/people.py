@@ -27,12 +27,14 @@ class Separated:
         framed: whether there is a video with this person framed.
         start: seconds of the recording at which boxes begin.
         confidences: (start, end, how far posterior samples agree; nan for silence).
+        lag: frames by which the pictures came late (negative: early) and were moved.
     """
 
     person: Person
     framed: bool
     start: float
     confidences: list[tuple[float, float, float]]
+    lag: int = 0
 
     @property
     def seen(self) -> list[tuple[float, float]]:
@@ -52,6 +54,8 @@ class Separated:
         """E.g. "seen 0.00-2.56 and 3.20-6.16 s, confidence 0.93"."""
         times = " and ".join(f"{a:.2f}-{b:.2f}" for a, b in self.seen)
         words = f"seen {times} s" if times else "not seen"
+        if self.lag:
+            words += f", video {abs(self.lag) * 1000 // FPS} ms {'late' if self.lag > 0 else 'early'}"
         return words if self.confidence is None else f"{words}, confidence {self.confidence:.2f}"
 
     def as_json(self) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class Separated:
             "last_seen": _round(seen[-1][1]) if seen else None,
             "gaps": [[_round(a), _round(b)] for (_, a), (b, _) in pairwise(seen)],
             "found": _round(self.person.found) if seen else None,
+            "video_late_by": _round(self.lag / FPS),
             "confidence": _round(self.confidence),
             "confidences": [
                 {"start": _round(start), "end": _round(end), "value": _round(value)}

@@ -36,9 +36,10 @@ from voicediff.noise import Noise, SeededNoise, item_seed
 from voicediff.registry import Spec, build, read_options, register
 from voicediff.samplers import Sampler
 from voicediff.steering import Guide
+from voicediff.synchrony import Synchrony, find_lags, moved
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 
-Seen = Literal["mixture", "lips", "lips_tokens", "identity", "identity_tokens"]
+Seen = Literal["mixture", "lips", "others", "lips_tokens", "identity", "identity_tokens"]
 _QUIET = 1e-4  # standard deviation below which a mixture is not made louder
 
 
@@ -78,12 +79,14 @@ class Separated:
     """What `separate` gives.
 
     voices: (B, S, N); first: (B, S, N) the predictor's own, equal where there is no generator;
-    calls: how often the decoder was asked, per voice.
+    calls: how often the decoder was asked, per voice; lags: (B, S) frames by which videos came late
+    and were moved.
     """
 
     voices: Tensor
     first: Tensor
     calls: int
+    lags: Tensor | None = None
 
 
 @dataclass
@@ -93,6 +96,7 @@ class Scene:
     y: (B S, 2, F, T) compressed spectrum of the mixture; mask: (B S, T) bool; samples: (B S,)
     mouth: (B S, T_video, 88, 88); valid: (B S, T_video); face: (B S, 3, 224, 224) in [0, 1]
     level: (B,) by which the mixture was divided; voices: S.
+    alone: (B S,) bool, whose `others` are hidden; None: nobody's.
     """
 
     y: Tensor
@@ -100,9 +104,10 @@ class Scene:
     samples: Tensor
     mouth: Tensor
     valid: Tensor
-    face: Tensor
+    face: Tensor | None
     level: Tensor
     voices: int
+    alone: Tensor | None = None
 
 
 @register("task", "avss")
@@ -118,7 +123,9 @@ class SpeechSeparation(Task):
         decoder, sde, objective: the diffusion part, or none of them.
         stft: the one transform of data, model and synthesis.
         predictor_sees: beside the mixture. `lips` at every frame, `identity` as a vector; as tokens
-            they are attended to, lips and identity side by side as one visual stream.
+            they are attended to, lips and identity side by side as one visual stream. `others` is
+            what the lips of the other voices show on average, 0 where there are none: when
+            somebody else speaks is half of what there is to know.
         decoder_sees: beside x and the process' mean.
         losses: of the predictor and of the lips.
         faults: what goes wrong with the videos of training.
@@ -126,6 +133,7 @@ class SpeechSeparation(Task):
         bands: of the envelope that lips are asked for.
         bf16: run predictor and lip encoder in bfloat16 at inference too.
         noise_scale: standard deviation of the prior's noise in `separate`.
+        synchrony: how far videos that are early or late are looked for and moved in separation.
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
             few calls, in the turns `consistency` and `reflow`; null for all other trainings.
         assets: nothing is needed (given).
@@ -157,12 +165,13 @@ class SpeechSeparation(Task):
         bands: int = 4,
         bf16: bool = False,
         noise_scale: float = 1.0,
+        synchrony: Synchrony = Synchrony(),
         distillation: Distilling | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
         self.stft, self.losses, self.faults = stft, losses, faults
-        self.bf16, self.noise_scale = bf16, noise_scale
+        self.bf16, self.noise_scale, self.synchrony = bf16, noise_scale, synchrony
         self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
         self._build_encoders(encoders)
         self.envelope = nn.Linear(self.lips.dim, bands) if self.lips is not None else None
@@ -198,6 +207,7 @@ class SpeechSeparation(Task):
     def forward(self, batch: Batch, turn: str) -> Losses:
         self._freeze(turn)
         scene = self._scene(*(batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")))
+        scene.alone = batch["alone"].flatten() if "alone" in batch else None
         sources = rearrange(batch["sources"] / scene.level[:, None, None], "b s n -> (b s) n")
         if turn == "warmup":
             return self._envelope_losses(scene, sources, self._lips(scene))
@@ -224,9 +234,9 @@ class SpeechSeparation(Task):
         """Weighted sum over voices of the terms, each voice counting as many times as it has frames."""
         weights, frames = self.losses, scene.mask.sum(-1)
         wav, mixture = self._sound(estimate, scene), self._sound(scene.y, scene)
-        target, blind = sources, rearrange(batch["blind"], "b s -> (b s)")
+        target = sources
         if weights.unseen == "mixture" and self.lips is not None:
-            target = torch.where(blind[:, None], mixture, sources)
+            target = torch.where(self._unknown(batch, scene)[:, None], mixture, sources)
         ratio = si_sdr(wav, target, scene.samples, weights.ceiling)
         terms = {"si_sdr": -ratio}
         if weights.caution:
@@ -249,6 +259,15 @@ class SpeechSeparation(Task):
             found.loss = found.loss + getattr(weights, name) * (values * frames).sum()
         found.by_item = terms["si_sdr"].detach()
         return found
+
+    def _unknown(self, batch: Batch, scene: Scene) -> Tensor:
+        """Voices (B S,) that neither their own video nor, by exclusion, all others' can tell."""
+        blind = batch["blind"]
+        if "others" not in self.predictor_sees or scene.voices < 2:
+            return blind.flatten()
+        left_over = blind.sum(1, keepdim=True) - blind.int() == 0
+        unknown = (blind & ~left_over).flatten()
+        return unknown if scene.alone is None else unknown | (blind.flatten() & scene.alone)
 
     def _envelope_losses(self, scene: Scene, sources: Tensor, lips: Tensor) -> Losses:
         """Squared error of the log-envelope in a few bands, in units of 10 dB."""
@@ -312,6 +331,7 @@ class SpeechSeparation(Task):
         noise: Noise,
         noise_scale: float | None = None,
         guidance: Mapping[str, float] = {},
+        lags: Tensor | None = None,
     ) -> Separated:
         """Separate a batch of mixtures (B, N) with S faces each; None: the predictor alone.
 
@@ -319,8 +339,12 @@ class SpeechSeparation(Task):
         noise is for B S items, voices of a mixture beside each other (`voice_seeds`).
         guidance: by name of a condition of the decoder (or `mu`), how far to move away from what it
         says without it.
+        lags: (B, S) frames by which videos come late; looked for where they are not given.
         """
         scene = self._scene(mixture, mouth, valid, face, frames)
+        if lags is None:
+            lags = self._lags(scene, mixture)
+        self._move(scene, lags)
         cond = self._conditions(scene)
         first = scene.y if self.predictor is None else self._predict(scene, cond)
         x, calls = first, 0
@@ -342,7 +366,16 @@ class SpeechSeparation(Task):
             * scene.level[:, None, None]
             for s in (x, first)
         )
-        return Separated(voices, first, calls)
+        return Separated(voices, first, calls, lags)
+
+    @torch.inference_mode()
+    def loudness(
+        self, mixture: Tensor, mouth: Tensor, valid: Tensor, frames: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What `find_lags` compares at the frames of the video, in bands of log10 power: (B, S, T, bands)
+        of each voice as its lips tell it, and (B, T, bands) of the mixture.
+        """
+        return self._loudness(self._scene(mixture, mouth, valid, None, frames), mixture)
 
     def preview(self, batches: list[Batch], sampler: Sampler | None, pictures: int) -> Preview:
         """Separate the batches: improvement of SI-SDR by kind of pair, final and predictor's own."""
@@ -408,10 +441,11 @@ class SpeechSeparation(Task):
             if source == "mixture":
                 sizes[name] = ("maps", 2)
                 continue
+            source = "lips" if source == "others" else source
             encoder = self.lips if source == "lips" else self.identity
             if encoder is None:
                 raise ConfigError(f"{at}: names `{name}`, but task.encoders has no `{source}`")
-            usual = "frames" if source == "lips" else "vector"
+            usual = "vector" if source == "identity" else "frames"
             sizes[name] = (kind or usual, encoder.dim)
         return sizes
 
@@ -469,7 +503,7 @@ class SpeechSeparation(Task):
                 module.eval()
 
     def _scene(
-        self, mixture: Tensor, mouth: Tensor, valid: Tensor, face: Tensor, frames: Tensor
+        self, mixture: Tensor, mouth: Tensor, valid: Tensor, face: Tensor | None, frames: Tensor
     ) -> Scene:
         voices, samples = mouth.shape[1], frames * HOP
         keep = length_mask(samples, mixture.shape[-1])
@@ -487,7 +521,7 @@ class SpeechSeparation(Task):
             samples=each(samples),
             mouth=_seen(mouth.flatten(0, 1), valid.flatten(0, 1)),
             valid=valid.flatten(0, 1),
-            face=rearrange(face, "b s h w c -> (b s) c h w").float() / 255,
+            face=None if face is None else rearrange(face, "b s h w c -> (b s) c h w").float() / 255,
             level=level,
             voices=voices,
         )
@@ -513,6 +547,8 @@ class SpeechSeparation(Task):
         if self.lips is not None:
             states = self._mouths(scene)
             cond.frames["lips"] = self._at_spectrum(states, scene)
+            if "others" in (*self.predictor_sees, *self.decoder_sees):
+                cond.frames["others"] = _others(cond.frames["lips"], scene)
             cond.tokens["lips_tokens"] = states * shown
         if self.identity is not None:
             with self._autocast():
@@ -542,6 +578,33 @@ class SpeechSeparation(Task):
             return nullcontext()
         device = next(self.parameters()).device.type
         return torch.autocast(device, torch.bfloat16)
+
+    # -- synchrony ------------------------------------------------------------------------------
+
+    def _loudness(self, scene: Scene, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        with self._autocast():
+            told = self.envelope(self._mouths(scene)).float()
+        heard = self._envelope(mixture / scene.level[:, None])
+        heard = nn.functional.adaptive_avg_pool1d(heard.mT, told.shape[1]).mT
+        told = rearrange(told, "(b s) t c -> b s t c", s=scene.voices)
+        return 2 * told - 1, 2 * heard - 1
+
+    def _lags(self, scene: Scene, mixture: Tensor) -> Tensor:
+        lags = torch.zeros(len(mixture), scene.voices, dtype=torch.long)
+        if self.synchrony.reach and self.lips is not None:
+            told, heard = self._loudness(scene, mixture)
+            valid = rearrange(scene.valid, "(b s) t -> b s t", s=scene.voices)
+            counts = (scene.samples[:: scene.voices] // HOP).tolist()
+            for item, count in enumerate(counts):
+                parts = told[item, :, :count], heard[item, :count], valid[item, :, :count]
+                lags[item] = torch.tensor(find_lags(*(x.cpu() for x in parts), self.synchrony))
+        return lags
+
+    def _move(self, scene: Scene, lags: Tensor) -> None:
+        """Show each picture when it belongs there; both ends of a moved video are not seen."""
+        if bool(lags.any()):
+            scene.mouth = moved(scene.mouth, lags.flatten().tolist())
+            scene.valid = moved(scene.valid, lags.flatten().tolist())
 
     # -- sound and spectrum ---------------------------------------------------------------------
 
@@ -609,6 +672,14 @@ def _seen(mouth: Tensor, valid: Tensor) -> Tensor:
     edge = (mouth.shape[-1] - SEEN) // 2
     middle = mouth[..., edge : edge + SEEN, edge : edge + SEEN].float()
     return (middle / 255 - MEAN) / STD * valid[..., None, None]
+
+
+def _others(states: Tensor, scene: Scene) -> Tensor:
+    """Of each voice the mean of the other voices' states (B S, T, D); 0 where there are none."""
+    each = rearrange(states, "(b s) t d -> b s t d", s=scene.voices)
+    mean = (each.sum(1, keepdim=True) - each) / max(1, scene.voices - 1)
+    mean = rearrange(mean, "b s t d -> (b s) t d")
+    return mean if scene.alone is None else mean * ~scene.alone[:, None, None]
 
 
 def _kinds(cond: Conditions) -> dict[str, dict[str, Tensor]]:

@@ -19,8 +19,8 @@ FPS = 25
 HOP = SAMPLE_RATE // FPS
 _SHARE = {"pretrain": 0.84, "trainval": 0.06, "test": 0.10}  # of the minutes
 _PEOPLE = {"pretrain": 0.7, "trainval": 0.1, "test": 0.2}  # of the speakers
-_SENTENCES = {"pretrain": 2, "trainval": 1, "test": 1}  # in one clip
-_SECONDS = 3.75  # of one sentence, on average
+_SENTENCES = {"pretrain": 1, "trainval": 1, "test": 1}  # in one clip
+_SECONDS = 3.5  # of one sentence, on average
 _SHORTEST = 54  # frames: 2.04 s and a little room to cut
 _MOST_CLIPS = 10**5
 
