@@ -26,9 +26,9 @@ class Synchrony:
     """
 
     reach: int = 0
-    moved: float = 1.0
-    apart: float = 2.0
-    independent: float = 1.0
+    moved: float = 2.0
+    apart: float = 4.0
+    independent: float = 0.7
 
 
 def find_lags(told: Tensor, heard: Tensor, seen: Tensor, options: Synchrony) -> Lags:

@@ -9,6 +9,7 @@ from test_avss_networks import LIPS, NCSNPP, batch_of, made
 
 from voicediff.errors import ConfigError
 from voicediff.noise import SeededNoise
+from voicediff.separation import Scene, Separator
 from voicediff.tasks.avss import voice_seeds
 
 PREDICTOR = {**NCSNPP, "centred": False}
@@ -49,7 +50,7 @@ def test_voices_are_exchanged_with_their_videos():
 def test_the_others_are_their_mean_and_nothing_where_there_are_none():
     for voices in (1, 2, 3):
         task, batch = task_with("lips", "others"), batch_of(frames=(4,), voices=voices)
-        scene = task._scene(*(batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")))
+        scene = task._scene(batch)
         frames = task._conditions(scene).frames
         for voice in range(voices):
             rest = [frames["lips"][other] for other in range(voices) if other != voice]
@@ -69,9 +70,7 @@ def test_who_is_alone_in_training_is_told_nothing_of_the_others():
 
 def test_the_mixture_is_asked_for_only_where_exclusion_does_not_tell():
     batch = batch_of(frames=(4, 4))
-    scene = task_with("lips")._scene(
-        *(batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
-    )
+    scene = task_with("lips")._scene(batch)
     blind = torch.tensor([[True, False], [True, True]])
     batch["blind"] = blind
     assert torch.equal(task_with("lips")._unknown(batch, scene), blind.flatten())
@@ -86,28 +85,19 @@ def test_others_want_lips():
         made(predictor=PREDICTOR, predictor_sees=["others"])
 
 
-def test_videos_that_come_late_are_moved():
-    """Lips that tell loudness exactly: whatever the lag, the same video reaches the predictor."""
-    task = task_with("lips", synchrony={"reach": 4})
-    draw = np.random.default_rng(1)
-    loud = draw.uniform(0.02, 1, 30).astype(np.float32)
-    batch = batch_of(frames=(30,), voices=1)
+def recording(frames):
+    """One voice whose loudness jumps from frame to frame, and a mouth that is as bright as it is loud."""
+    loud = np.random.default_rng(1).uniform(0.02, 1, frames).astype(np.float32)
+    batch = batch_of(frames=(frames,), voices=1)
     batch["mixture"] = batch["mixture"] * torch.from_numpy(loud).repeat_interleave(640)
-    batch["mouth"] = (255 * torch.from_numpy(loud) / 2)[None, None, :, None, None].expand(
-        1, 1, 30, 96, 96
-    ).to(torch.uint8)  # fmt: skip
-    tell_by_brightness(task)
-    scene_inputs = [batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")]
-    noise = SeededNoise(voice_seeds([0], 1))
-    for lag in (0, 3, -2):
-        scene_inputs[1] = batch["mouth"].roll(lag, 2)
-        assert task.separate(*scene_inputs, None, noise).lags.tolist() == [[lag]]
-    given = task.separate(*scene_inputs, None, noise, lags=torch.tensor([[0]]))
-    assert given.lags.tolist() == [[0]]
+    light = (255 * torch.from_numpy(loud) / 2).to(torch.uint8)
+    batch["mouth"] = light[None, None, :, None, None].repeat(1, 1, 1, 96, 96)
+    return batch
 
 
-def tell_by_brightness(task):
-    """Replace the lips by the mean of each picture, and the envelope by its logarithm."""
+def telling_by_brightness(reach):
+    """A task whose lips are the mean of each picture, and the envelope its logarithm."""
+    task = task_with("lips", synchrony={"reach": reach})
 
     class Brightness(torch.nn.Module):
         dim = task.lips.dim
@@ -119,3 +109,28 @@ def tell_by_brightness(task):
     task.lips = Brightness()
     torch.nn.init.ones_(task.envelope.weight)
     torch.nn.init.zeros_(task.envelope.bias)
+    return task
+
+
+def test_videos_that_come_late_are_moved():
+    task, batch = telling_by_brightness(reach=4), recording(30)
+    mixture, mouth, *rest = (batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
+    noise = SeededNoise(voice_seeds([0], 1))
+    for lag in (0, 3, -2):
+        found = task.separate(mixture, mouth.roll(lag, 2), *rest, None, noise)
+        assert found.lags.tolist() == [[lag]]
+    given = task.separate(mixture, mouth.roll(3, 2), *rest, None, noise, lags=torch.tensor([[0]]))
+    assert given.lags.tolist() == [[0]]
+
+
+def test_a_long_recording_has_one_lag_for_all_its_chunks():
+    batch = recording(70)
+    mouth = batch["mouth"][0].roll(3, 1).numpy()
+    scene = Scene(
+        batch["mixture"][0].numpy(), mouth, batch["valid"][0].numpy(), batch["face"][0].numpy()
+    )
+    separator = Separator(telling_by_brightness(reach=4), None, longest=1.0, overlap=0.2)
+    tracks = separator.tracks(scene)
+    assert separator.lags == (3,) and tracks.shape == (1, len(scene.mixture))
+    asleep = Separator(separator.task, None, longest=1.0, overlap=0.2, synchronise=False)
+    assert not np.allclose(asleep.tracks(scene), tracks, atol=1e-5) and asleep.lags == (0,)

@@ -201,3 +201,13 @@ def test_wandb_writes_a_run_offline(tmp_path, monkeypatch):
     logger.close()
     runs = list((tmp_path / "wandb").glob("offline-run-*"))
     assert len(runs) == 1 and list(runs[0].rglob("*.wav")) and list(runs[0].rglob("*.png"))
+
+
+def test_muon_leaves_large_matrices_to_adamw():
+    parameters = [
+        nn.Parameter(torch.ones(*shape)) for shape in ((3, 8), (2, 5, 2), (4, 4), (4, 2, 3))
+    ]
+    optimizer = build("optimizer", {"name": "muon", "largest": 3}, parameters=parameters)
+    adam = optimizer.parts[1]
+    assert [tuple(p.shape) for p in adam.param_groups[0]["params"]] == [(4, 4), (4, 2, 3)]
+    assert [tuple(p.shape) for p in optimizer.matrices] == [(3, 8), (2, 5, 2)]

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
 from voicediff.audio import STFT
 from voicediff.conditions import Conditions
 from voicediff.data.clips import FPS, HOP, SAMPLE_RATE
-from voicediff.data.crops import MEAN, SEEN, STD
 from voicediff.data.faults import VideoFaults
 from voicediff.data.separation import (
     DrawnMixtures,
@@ -31,47 +29,24 @@ from voicediff.distillation import DISTILLING, Distillation, Distilling
 from voicediff.encoders.alignment import at_spectrum
 from voicediff.errors import ConfigError
 from voicediff.layers import length_mask
-from voicediff.losses import level_error, multi_resolution_stft, si_sdr, spectral_error
+from voicediff.losses import si_sdr, spectral_error
 from voicediff.noise import Noise, SeededNoise, item_seed
 from voicediff.registry import Spec, build, read_options, register
 from voicediff.samplers import Sampler
 from voicediff.steering import Guide
-from voicediff.synchrony import Synchrony, find_lags, moved
+from voicediff.synchrony import Synchrony, find_lags
+from voicediff.tasks.avss_losses import LossWeights, sound_terms
+from voicediff.tasks.avss_scene import (
+    Scene,
+    envelopes_of,
+    scene_of,
+    sounds_of,
+    spectra_of,
+    spectrum_frames,
+)
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 
 Seen = Literal["mixture", "lips", "others", "lips_tokens", "identity", "identity_tokens"]
-_QUIET = 1e-4  # standard deviation below which a mixture is not made louder
-
-
-@dataclass
-class LossWeights:
-    """What the predictor learns from; weights of the terms.
-
-    Attributes:
-        si_sdr: negative scale-invariant SDR of the sound, in dB, up to `ceiling` dB.
-        level: dB between the sound and the gain at which it is nearest to the voice. The generator
-            starts from there, and SI-SDR does not know about levels.
-        stft: multi-resolution STFT distance of the sound.
-        spectrum: squared error of the compressed spectrum times 1000 (the slides' "MSE").
-        envelope: squared error of the speech's envelope as the lips alone tell it; keeps the lip
-            encoder to the point. Also the label-free warm-up.
-        caution: on top of all that, each dB by which a voice is worse than the mixture.
-        generator: the diffusion loss in the joint turn (the predictor's being 1).
-        estimate: negative SI-SDR in dB of what the generator thinks of x_t, beside its own loss:
-            squared errors of a spectrum alone shrink what is not certain, and that costs decibels.
-        unseen: what a voice whose video shows nothing should be: the `source`, or the `mixture`.
-    """
-
-    si_sdr: float = 1.0
-    ceiling: float = 30.0
-    level: float = 0.0
-    stft: float = 0.0
-    spectrum: float = 0.0
-    envelope: float = 0.2
-    caution: float = 0.0
-    generator: float = 1.0
-    estimate: float = 0.0
-    unseen: Literal["source", "mixture"] = "mixture"
 
 
 @dataclass
@@ -87,27 +62,6 @@ class Separated:
     first: Tensor
     calls: int
     lags: Tensor | None = None
-
-
-@dataclass
-class Scene:
-    """A batch as the networks see it: one item per voice, mixtures repeated, level 1.
-
-    y: (B S, 2, F, T) compressed spectrum of the mixture; mask: (B S, T) bool; samples: (B S,)
-    mouth: (B S, T_video, 88, 88); valid: (B S, T_video); face: (B S, 3, 224, 224) in [0, 1]
-    level: (B,) by which the mixture was divided; voices: S.
-    alone: (B S,) bool, whose `others` are hidden; None: nobody's.
-    """
-
-    y: Tensor
-    mask: Tensor
-    samples: Tensor
-    mouth: Tensor
-    valid: Tensor
-    face: Tensor | None
-    level: Tensor
-    voices: int
-    alone: Tensor | None = None
 
 
 @register("task", "avss")
@@ -200,13 +154,13 @@ class SpeechSeparation(Task):
         return collate_mixtures(items, seeds)
 
     def count(self, batch: Batch) -> int:
-        return int(self._spectrum_frames(batch["frames"]).sum()) * batch["sources"].shape[1]
+        return int(spectrum_frames(self.stft, batch["frames"]).sum()) * batch["sources"].shape[1]
 
     # -- training -------------------------------------------------------------------------------
 
     def forward(self, batch: Batch, turn: str) -> Losses:
         self._freeze(turn)
-        scene = self._scene(*(batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")))
+        scene = self._scene(batch)
         scene.alone = batch["alone"].flatten() if "alone" in batch else None
         sources = rearrange(batch["sources"] / scene.level[:, None, None], "b s n -> (b s) n")
         if turn == "warmup":
@@ -232,24 +186,15 @@ class SpeechSeparation(Task):
         self, scene: Scene, sources: Tensor, batch: Batch, estimate: Tensor, cond: Conditions
     ) -> Losses:
         """Weighted sum over voices of the terms, each voice counting as many times as it has frames."""
-        weights, frames = self.losses, scene.mask.sum(-1)
-        wav, mixture = self._sound(estimate, scene), self._sound(scene.y, scene)
+        weights, frames, samples = self.losses, scene.mask.sum(-1), scene.samples
+        wav, mixture = (sounds_of(self.stft, s, samples) for s in (estimate, scene.y))
         target = sources
         if weights.unseen == "mixture" and self.lips is not None:
             target = torch.where(self._unknown(batch, scene)[:, None], mixture, sources)
-        ratio = si_sdr(wav, target, scene.samples, weights.ceiling)
-        terms = {"si_sdr": -ratio}
-        if weights.caution:
-            before = si_sdr(mixture, sources, scene.samples, weights.ceiling)
-            after = si_sdr(wav, sources, scene.samples, weights.ceiling)
-            terms["caution"] = (before - after).relu()
-        if weights.level:
-            terms["level"] = level_error(wav, target, scene.samples)
-        if weights.stft:
-            terms["stft"] = multi_resolution_stft(wav, target, scene.samples)
+        terms = sound_terms(weights, wav, target, sources, mixture, samples)
         if weights.spectrum:
-            error = spectral_error(estimate, self._spectrum(target, scene.samples), scene.mask)
-            terms["spectrum"] = 1000 * error / frames
+            wanted = spectra_of(self.stft, target, samples)
+            terms["spectrum"] = 1000 * spectral_error(estimate, wanted, scene.mask) / frames
         found = Losses(wav.new_zeros(()))
         if self.lips is not None:
             found = self._envelope_losses(scene, sources, cond.frames["lips"])
@@ -271,7 +216,7 @@ class SpeechSeparation(Task):
 
     def _envelope_losses(self, scene: Scene, sources: Tensor, lips: Tensor) -> Losses:
         """Squared error of the log-envelope in a few bands, in units of 10 dB."""
-        wanted = self._envelope(sources)
+        wanted = self._envelopes(sources)
         with self._autocast():
             told = self.envelope(lips).float()
         seen = self._at_spectrum(scene.valid.float()[..., None], scene)[..., 0]
@@ -287,7 +232,7 @@ class SpeechSeparation(Task):
         cond: Conditions,
         turn: str = "generator",
     ) -> Losses:
-        x0 = self._spectrum(sources, scene.samples)
+        x0 = spectra_of(self.stft, sources, scene.samples)
         noise = SeededNoise(voice_seeds(batch["seeds"], scene.voices))
         cond = self._of_decoder(scene, cond)
         if turn in DISTILLING:
@@ -298,7 +243,7 @@ class SpeechSeparation(Task):
             found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
         if self.losses.estimate and turn not in DISTILLING:
-            wav = self._sound(found.estimate.data, scene)
+            wav = sounds_of(self.stft, found.estimate.data, scene.samples)
             ratio = si_sdr(wav, sources, scene.samples, self.losses.ceiling)
             error = -(ratio * scene.mask.sum(-1)).sum()
             losses.terms["estimate"] = error.detach()
@@ -341,10 +286,10 @@ class SpeechSeparation(Task):
         says without it.
         lags: (B, S) frames by which videos come late; looked for where they are not given.
         """
-        scene = self._scene(mixture, mouth, valid, face, frames)
+        scene = scene_of(self.stft, mixture, mouth, valid, face, frames)
         if lags is None:
             lags = self._lags(scene, mixture)
-        self._move(scene, lags)
+        scene.move(lags)
         cond = self._conditions(scene)
         first = scene.y if self.predictor is None else self._predict(scene, cond)
         x, calls = first, 0
@@ -362,7 +307,7 @@ class SpeechSeparation(Task):
                 )
             calls = count.calls
         voices, first = (
-            rearrange(self._sound(s, scene), "(b s) n -> b s n", s=scene.voices)
+            rearrange(sounds_of(self.stft, s, scene.samples), "(b s) n -> b s n", s=scene.voices)
             * scene.level[:, None, None]
             for s in (x, first)
         )
@@ -375,7 +320,7 @@ class SpeechSeparation(Task):
         """What `find_lags` compares at the frames of the video, in bands of log10 power: (B, S, T, bands)
         of each voice as its lips tell it, and (B, T, bands) of the mixture.
         """
-        return self._loudness(self._scene(mixture, mouth, valid, None, frames), mixture)
+        return self._loudness(scene_of(self.stft, mixture, mouth, valid, None, frames), mixture)
 
     def preview(self, batches: list[Batch], sampler: Sampler | None, pictures: int) -> Preview:
         """Separate the batches: improvement of SI-SDR by kind of pair, final and predictor's own."""
@@ -502,29 +447,9 @@ class SpeechSeparation(Task):
             if parameters and not any(p.requires_grad for p in parameters):
                 module.eval()
 
-    def _scene(
-        self, mixture: Tensor, mouth: Tensor, valid: Tensor, face: Tensor | None, frames: Tensor
-    ) -> Scene:
-        voices, samples = mouth.shape[1], frames * HOP
-        keep = length_mask(samples, mixture.shape[-1])
-        power = (mixture.square() * keep).sum(-1) / samples
-        level = power.sqrt().clamp(min=_QUIET)
-        y = self._spectrum(mixture * keep / level[:, None], samples)
-        valid = valid & length_mask(frames, valid.shape[-1])[:, None]
-
-        def each(x: Tensor) -> Tensor:
-            return repeat(x, "b ... -> (b s) ...", s=voices)
-
-        return Scene(
-            y=each(y),
-            mask=each(length_mask(self._spectrum_frames(frames), y.shape[-1])),
-            samples=each(samples),
-            mouth=_seen(mouth.flatten(0, 1), valid.flatten(0, 1)),
-            valid=valid.flatten(0, 1),
-            face=None if face is None else rearrange(face, "b s h w c -> (b s) c h w").float() / 255,
-            level=level,
-            voices=voices,
-        )
+    def _scene(self, batch: Batch) -> Scene:
+        names = ("mixture", "mouth", "valid", "face", "frames")
+        return scene_of(self.stft, *(batch[name] for name in names))
 
     def _lips(self, scene: Scene) -> Tensor:
         """States of the lips at the frames of the spectrum (B S, T, D)."""
@@ -548,7 +473,7 @@ class SpeechSeparation(Task):
             states = self._mouths(scene)
             cond.frames["lips"] = self._at_spectrum(states, scene)
             if "others" in (*self.predictor_sees, *self.decoder_sees):
-                cond.frames["others"] = _others(cond.frames["lips"], scene)
+                cond.frames["others"] = scene.others(cond.frames["lips"])
             cond.tokens["lips_tokens"] = states * shown
         if self.identity is not None:
             with self._autocast():
@@ -579,12 +504,15 @@ class SpeechSeparation(Task):
         device = next(self.parameters()).device.type
         return torch.autocast(device, torch.bfloat16)
 
+    def _envelopes(self, wav: Tensor) -> Tensor:
+        return envelopes_of(self.stft, wav, self.envelope.out_features)
+
     # -- synchrony ------------------------------------------------------------------------------
 
     def _loudness(self, scene: Scene, mixture: Tensor) -> tuple[Tensor, Tensor]:
         with self._autocast():
             told = self.envelope(self._mouths(scene)).float()
-        heard = self._envelope(mixture / scene.level[:, None])
+        heard = self._envelopes(mixture / scene.level[:, None])
         heard = nn.functional.adaptive_avg_pool1d(heard.mT, told.shape[1]).mT
         told = rearrange(told, "(b s) t c -> b s t c", s=scene.voices)
         return 2 * told - 1, 2 * heard - 1
@@ -599,50 +527,6 @@ class SpeechSeparation(Task):
                 parts = told[item, :, :count], heard[item, :count], valid[item, :, :count]
                 lags[item] = torch.tensor(find_lags(*(x.cpu() for x in parts), self.synchrony))
         return lags
-
-    def _move(self, scene: Scene, lags: Tensor) -> None:
-        """Show each picture when it belongs there; both ends of a moved video are not seen."""
-        if bool(lags.any()):
-            scene.mouth = moved(scene.mouth, lags.flatten().tolist())
-            scene.valid = moved(scene.valid, lags.flatten().tolist())
-
-    # -- sound and spectrum ---------------------------------------------------------------------
-
-    def _spectrum_frames(self, frames: Tensor) -> Tensor:
-        return 1 + frames * HOP // self.stft.hop
-
-    def _spectrum(self, wav: Tensor, samples: Tensor) -> Tensor:
-        """Sounds (B, N) with `samples` (B,) valid ones -> compressed spectra, 0 past each one's end."""
-        if bool((samples == wav.shape[-1]).all()):
-            return self.stft(wav.float())
-        count = self.stft.frames(wav.shape[-1])
-        parts = [self.stft(w[None, :n].float()) for w, n in zip(wav, samples.tolist(), strict=True)]
-        return torch.cat([nn.functional.pad(s, (0, count - s.shape[-1])) for s in parts])
-
-    def _sound(self, spectrum: Tensor, scene: Scene) -> Tensor:
-        """The inverse, (B, N)."""
-        samples, longest = scene.samples.tolist(), int(scene.samples.max())
-        if min(samples) == longest:
-            return self.stft.inverse(spectrum.float(), longest)
-        parts = [
-            self.stft.inverse(s[None, ..., : self.stft.frames(n)].float(), n)
-            for s, n in zip(spectrum, samples, strict=True)
-        ]
-        return torch.cat([nn.functional.pad(w, (0, longest - w.shape[-1])) for w in parts])
-
-    def _envelope(self, wav: Tensor) -> Tensor:
-        """Log-power of sounds (B, N) in a few bands below 4 kHz, about -1 to 1: (B, T, bands)."""
-        size, hop = self.stft.n_fft, self.stft.hop
-        window = torch.hann_window(size, device=wav.device)
-        spectrum = torch.stft(
-            wav, size, hop, window=window, pad_mode="constant", return_complex=True
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        bands = self.envelope.out_features
-        edges = torch.linspace(0, power.shape[1] / 2, bands + 1).long().tolist()
-        parts = [power[:, a:b].mean(1) for a, b in pairwise(edges)]
-        levels = torch.log10(torch.stack(parts, -1) + 1e-4)
-        return (levels + 1) / 2
 
 
 class counted:
@@ -665,21 +549,6 @@ class counted:
 def voice_seeds(seeds: list[int], voices: int) -> list[int]:
     """A seed for the noise of each voice, voices of a mixture beside each other."""
     return [item_seed(seed, "voice", number) for seed in seeds for number in range(voices)]
-
-
-def _seen(mouth: Tensor, valid: Tensor) -> Tensor:
-    """Mouths (B, T, 96, 96) uint8 -> the middle (B, T, 88, 88), normalised, 0 where not valid."""
-    edge = (mouth.shape[-1] - SEEN) // 2
-    middle = mouth[..., edge : edge + SEEN, edge : edge + SEEN].float()
-    return (middle / 255 - MEAN) / STD * valid[..., None, None]
-
-
-def _others(states: Tensor, scene: Scene) -> Tensor:
-    """Of each voice the mean of the other voices' states (B S, T, D); 0 where there are none."""
-    each = rearrange(states, "(b s) t d -> b s t d", s=scene.voices)
-    mean = (each.sum(1, keepdim=True) - each) / max(1, scene.voices - 1)
-    mean = rearrange(mean, "b s t d -> (b s) t d")
-    return mean if scene.alone is None else mean * ~scene.alone[:, None, None]
 
 
 def _kinds(cond: Conditions) -> dict[str, dict[str, Tensor]]:

@@ -1,0 +1,132 @@
+"""A batch of mixtures as the networks of separation see it, and the way back to sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from voicediff.audio import STFT
+from voicediff.data.clips import HOP
+from voicediff.data.crops import MEAN, SEEN, STD
+from voicediff.layers import length_mask
+from voicediff.synchrony import moved
+
+_QUIET = 1e-4  # standard deviation below which a mixture is not made louder
+
+
+@dataclass
+class Scene:
+    """A batch as the networks see it: one item per voice, mixtures repeated, level 1.
+
+    y: (B S, 2, F, T) compressed spectrum of the mixture; mask: (B S, T) bool; samples: (B S,)
+    mouth: (B S, T_video, 88, 88); valid: (B S, T_video); face: (B S, 3, 224, 224) in [0, 1]
+    level: (B,) by which the mixture was divided; voices: S.
+    alone: (B S,) bool, whose `others` are hidden; None: nobody's.
+    """
+
+    y: Tensor
+    mask: Tensor
+    samples: Tensor
+    mouth: Tensor
+    valid: Tensor
+    face: Tensor | None
+    level: Tensor
+    voices: int
+    alone: Tensor | None = None
+
+    def others(self, states: Tensor) -> Tensor:
+        """Of each voice the mean of the other voices' states (B S, T, D); 0 where there are none."""
+        each = rearrange(states, "(b s) t d -> b s t d", s=self.voices)
+        mean = (each.sum(1, keepdim=True) - each) / max(1, self.voices - 1)
+        mean = rearrange(mean, "b s t d -> (b s) t d")
+        return mean if self.alone is None else mean * ~self.alone[:, None, None]
+
+    def move(self, lags: Tensor) -> None:
+        """Show each picture when it belongs there, `lags` (B, S) frames before it comes.
+
+        Both ends of a moved video are not seen.
+        """
+        if bool(lags.any()):
+            self.mouth = moved(self.mouth, lags.flatten().tolist())
+            self.valid = moved(self.valid, lags.flatten().tolist())
+
+
+def scene_of(
+    stft: STFT,
+    mixture: Tensor,
+    mouth: Tensor,
+    valid: Tensor,
+    face: Tensor | None,
+    frames: Tensor,
+) -> Scene:
+    """mixture (B, N), mouth (B, S, T, 96, 96), valid (B, S, T), face (B, S, 224, 224, 3), frames (B,)."""
+    voices, samples = mouth.shape[1], frames * HOP
+    keep = length_mask(samples, mixture.shape[-1])
+    power = (mixture.square() * keep).sum(-1) / samples
+    level = power.sqrt().clamp(min=_QUIET)
+    y = spectra_of(stft, mixture * keep / level[:, None], samples)
+    valid = valid & length_mask(frames, valid.shape[-1])[:, None]
+
+    def each(x: Tensor) -> Tensor:
+        return repeat(x, "b ... -> (b s) ...", s=voices)
+
+    return Scene(
+        y=each(y),
+        mask=each(length_mask(spectrum_frames(stft, frames), y.shape[-1])),
+        samples=each(samples),
+        mouth=_seen(mouth.flatten(0, 1), valid.flatten(0, 1)),
+        valid=valid.flatten(0, 1),
+        face=None if face is None else rearrange(face, "b s h w c -> (b s) c h w").float() / 255,
+        level=level,
+        voices=voices,
+    )
+
+
+def spectrum_frames(stft: STFT, frames: Tensor) -> Tensor:
+    """Frames of the spectrum for so many frames of video."""
+    return 1 + frames * HOP // stft.hop
+
+
+def spectra_of(stft: STFT, wav: Tensor, samples: Tensor) -> Tensor:
+    """Sounds (B, N) with `samples` (B,) valid ones -> compressed spectra, 0 past each one's end."""
+    if bool((samples == wav.shape[-1]).all()):
+        return stft(wav.float())
+    count = stft.frames(wav.shape[-1])
+    parts = [stft(w[None, :n].float()) for w, n in zip(wav, samples.tolist(), strict=True)]
+    return torch.cat([nn.functional.pad(s, (0, count - s.shape[-1])) for s in parts])
+
+
+def sounds_of(stft: STFT, spectrum: Tensor, samples: Tensor) -> Tensor:
+    """The inverse, (B, N)."""
+    counts, longest = samples.tolist(), int(samples.max())
+    if min(counts) == longest:
+        return stft.inverse(spectrum.float(), longest)
+    parts = [
+        stft.inverse(s[None, ..., : stft.frames(n)].float(), n)
+        for s, n in zip(spectrum, counts, strict=True)
+    ]
+    return torch.cat([nn.functional.pad(w, (0, longest - w.shape[-1])) for w in parts])
+
+
+def envelopes_of(stft: STFT, wav: Tensor, bands: int) -> Tensor:
+    """Log-power of sounds (B, N) in bands below 4 kHz, log10 P = 2 e - 1: (B, T, bands)."""
+    window = torch.hann_window(stft.n_fft, device=wav.device)
+    spectrum = torch.stft(
+        wav, stft.n_fft, stft.hop, window=window, pad_mode="constant", return_complex=True
+    )
+    power = spectrum.real.square() + spectrum.imag.square()
+    edges = torch.linspace(0, power.shape[1] / 2, bands + 1).long().tolist()
+    parts = [power[:, a:b].mean(1) for a, b in pairwise(edges)]
+    levels = torch.log10(torch.stack(parts, -1) + 1e-4)
+    return (levels + 1) / 2
+
+
+def _seen(mouth: Tensor, valid: Tensor) -> Tensor:
+    """Mouths (B, T, 96, 96) uint8 -> the middle (B, T, 88, 88), normalised, 0 where not valid."""
+    edge = (mouth.shape[-1] - SEEN) // 2
+    middle = mouth[..., edge : edge + SEEN, edge : edge + SEEN].float()
+    return (middle / 255 - MEAN) / STD * valid[..., None, None]
