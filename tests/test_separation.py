@@ -30,11 +30,9 @@ class BrightnessTask(torch.nn.Module):
     def __init__(self, noisy=0.0):
         super().__init__()
         self.anchor = torch.nn.Parameter(torch.zeros(()))
-        self.stft, self.noisy, self.largest = STFT(), noisy, 0
+        self.stft, self.noisy, self.largest, self.synchrony = STFT(), noisy, 0, Synchrony()
 
-    def separate(
-        self, mixture, mouth, valid, face, frames, sampler, noise, noise_scale=None, guidance=None
-    ):
+    def separate(self, mixture, mouth, valid, face, frames, sampler, noise, *options, lags):
         self.largest = max(self.largest, mouth.shape[2])
         bright = (mouth[..., 0, 0] / 255 * valid)[..., None].expand(*valid.shape, HOP)
         voices = mixture[:, None] * bright.flatten(2)

@@ -55,7 +55,9 @@ class Separated:
         times = " and ".join(f"{a:.2f}-{b:.2f}" for a, b in self.seen)
         words = f"seen {times} s" if times else "not seen"
         if self.lag:
-            words += f", video {abs(self.lag) * 1000 // FPS} ms {'late' if self.lag > 0 else 'early'}"
+            words += (
+                f", video {abs(self.lag) * 1000 // FPS} ms {'late' if self.lag > 0 else 'early'}"
+            )
         return words if self.confidence is None else f"{words}, confidence {self.confidence:.2f}"
 
     def as_json(self) -> dict[str, Any]:
