@@ -15,6 +15,7 @@ from voicediff.separation import (
     shared_out,
     write_tracks,
 )
+from voicediff.synchrony import Synchrony
 
 HOP = 640
 
