@@ -26,8 +26,8 @@ class Synchrony:
     """
 
     reach: int = 0
-    moved: float = 2.0
-    apart: float = 4.0
+    moved: float = 1.0
+    apart: float = 6.0
     independent: float = 0.7
 
 

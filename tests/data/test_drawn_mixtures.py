@@ -53,3 +53,18 @@ def test_the_faults_of_a_phase_come_before_those_of_the_task(folder):
     always = VideoFaults(missing=1.0)
     assert not any(item["valid"].any() for item in drawn(folder, always))
     assert all(item["valid"].all() for item in drawn(folder, always, faults=VideoFaults()))
+
+
+def test_in_the_dark_all_videos_of_a_mixture_are_missing_or_all_frozen(folder):
+    for item in drawn(folder, VideoFaults(dark=1.0)):
+        missing = ~item["valid"].any(1)
+        frozen = (item["mouth"] == item["mouth"][:, :1]).all((1, 2, 3))
+        assert item["blind"].all() and (missing.all() or (frozen.all() and item["valid"].all()))
+    blind = [item["blind"].tolist() for item in drawn(folder, VideoFaults(dark=0.5))]
+    assert {tuple(b) for b in blind} == {(True, True), (False, False)}
+
+
+def test_who_is_alone_is_drawn_voice_by_voice(folder):
+    alone = np.stack([item["alone"] for item in drawn(folder, VideoFaults(alone=0.5))])
+    assert alone.any(0).all() and not alone.all(1).all() and (alone[:, 0] != alone[:, 1]).any()
+    assert not any(item["alone"].any() for item in drawn(folder))

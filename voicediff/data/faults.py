@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ class VideoFaults:
         light: largest change of brightness and contrast, as a share.
         faceless: share of voices without a picture of the face.
         alone: share of voices who are told nothing of the others' lips, as if those were out of sight.
+        dark: share of mixtures in which all videos are missing, or all are frozen.
     """
 
     shift: float = 0.0
@@ -43,11 +44,23 @@ class VideoFaults:
     light: float = 0.0
     faceless: float = 0.0
     alone: float = 0.0
+    dark: float = 0.0
 
     @property
     def reach(self) -> int:
         """Frames of sound needed on either side for the largest shift."""
         return int(np.ceil(max(self.shift, self.late)))
+
+    def of_mixture(self, draw: np.random.Generator) -> VideoFaults:
+        """What goes wrong in one mixture: the same, or all in the dark."""
+        kind = draw.random()
+        if kind >= self.dark:
+            return self
+        return (
+            replace(self, missing=1.0)
+            if kind < self.dark / 2
+            else replace(self, missing=0.0, frozen=1.0)
+        )
 
     def draw_shift(self, draw: np.random.Generator) -> int:
         """By how many samples the sound comes later than its video says."""

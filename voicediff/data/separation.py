@@ -73,16 +73,17 @@ class DrawnMixtures(Dataset):
         pair = self.pairs[index % len(self.pairs)]
         mixture = self.drawer.draw(item_seed(seed, "draw"), pair, noise=self.options.noise)
         draw = np.random.default_rng(item_seed(seed, "video"))
+        faults = self.faults.of_mixture(draw)
         clips, blind = [], []
         for source in mixture.sources:
             path, frames = self.clips[source.clip].path, self.clips[source.clip].entry.frames
-            clip = read_late(path, source.start, mixture.frames, frames, self.faults, draw)
-            clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, self.faults, draw)
-            if draw.random() < self.faults.faceless:
+            clip = read_late(path, source.start, mixture.frames, frames, faults, draw)
+            clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, faults, draw)
+            if draw.random() < faults.faceless:
                 clip.face = np.zeros_like(clip.face)
             clips.append(clip)
             blind.append(unseen)
-        alone = draw.random(len(clips)) < self.faults.alone
+        alone = draw.random(len(clips)) < faults.alone
         return as_item(mixture, mix(mixture, clips), blind) | {"alone": alone}
 
 

@@ -217,11 +217,15 @@ class Trainer:
         )
 
     def _next_phase(self) -> None:
-        """The next phase trains on from the averaged weights, which inference will use."""
+        """The next phase trains on from the averaged weights, which inference will use.
+
+        What it adds is not compared with what lacks it: the best weights are the best of a phase.
+        """
         self.task.load_state_dict(self.average.module.state_dict())
         self.average.n_averaged.zero_()
         self.state.phase += 1
         self.state.phase_step = 0
+        self.state.best = self.state.best_step = None
 
     # -- reports --------------------------------------------------------------------------------
 

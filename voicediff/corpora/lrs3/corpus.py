@@ -19,8 +19,7 @@ FPS = 25
 HOP = SAMPLE_RATE // FPS
 _SHARE = {"pretrain": 0.84, "trainval": 0.06, "test": 0.10}  # of the minutes
 _PEOPLE = {"pretrain": 0.7, "trainval": 0.1, "test": 0.2}  # of the speakers
-_SENTENCES = {"pretrain": 1, "trainval": 1, "test": 1}  # in one clip
-_SECONDS = 3.5  # of one sentence, on average
+_SECONDS = 3.5  # of one clip, on average; each is a sentence, without pauses that would be easy
 _SHORTEST = 54  # frames: 2.04 s and a little room to cut
 _MOST_CLIPS = 10**5
 
@@ -90,8 +89,7 @@ def plan(minutes: float = 30.0, seed: int = 0, speakers: int | None = None) -> l
     counts = _speakers_by_split(max(speakers, 8))
     clips, first = [], 0
     for split, people in counts.items():
-        seconds = 60 * minutes * _SHARE[split] / (_SENTENCES[split] * _SECONDS)
-        each, more = divmod(round(seconds), people)
+        each, more = divmod(round(60 * minutes * _SHARE[split] / _SECONDS), people)
         for speaker in range(first, first + people):
             count = int(np.clip(each + (speaker - first < more), 2, _MOST_CLIPS))
             clips += [ClipPlan(split, speaker, number, seed) for number in range(count)]
@@ -129,7 +127,7 @@ def _spoken(plan: ClipPlan, who: Person, draw: np.random.Generator) -> tuple[str
         range=who.voice.range + draw.uniform(-8, 8),
         rate=who.voice.rate * draw.uniform(0.93, 1.07),
     )
-    texts = [sentence(plan.split, draw) for _ in range(_SENTENCES[plan.split])]
+    texts = [sentence(plan.split, draw)]
     while True:
         text = " ".join(texts)
         speech = speak(text, voice)
