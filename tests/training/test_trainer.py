@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import multiprocessing
 import os
 import shutil
 import signal
@@ -123,22 +124,29 @@ def test_killed_at_any_moment_and_started_again_equals_never_killed(place):
         assert_same(place, "whole", f"killed_{moment}")
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop_writes_a_checkpoint_and_goes_on_later(place, monkeypatch, number, capsys):
+def test_asked_to_stop_writes_a_checkpoint_and_goes_on_later(
+    place, monkeypatch, number, workers, capsys
+):
+    """Also where the whole group is asked, workers too, as schedulers and terminals do."""
     train(place, "whole")
     report = Trainer._report
 
     def stop_in_step_5(self, *args):
         if self.state.step == 4:
-            os.kill(os.getpid(), number)
+            helpers = multiprocessing.active_children()
+            assert len(helpers) == workers
+            for process in (*(h.pid for h in helpers), os.getpid()):
+                os.kill(process, number)
         report(self, *args)
 
     monkeypatch.setattr(Trainer, "_report", stop_in_step_5)
-    assert train(place, "stopped") == 128 + number
+    assert train(place, "stopped", f"training.workers={workers}") == 128 + number
     assert "stopped; the same command goes on from here" in capsys.readouterr().err
     assert checkpoints.newest(place / "stopped").name == "step_00000005"
     monkeypatch.undo()
-    assert train(place, "stopped") == 0
+    assert train(place, "stopped", f"training.workers={workers}") == 0
     assert_same(place, "whole", "stopped")
 
 

@@ -127,6 +127,10 @@ def load(
 
 
 def _ignore_signals(worker: int) -> None:
-    """The training process decides when to stop, and stops its workers."""
+    """The training process decides when to stop, and tells its workers.
+
+    Terminals and schedulers signal the whole group, and a worker that ended would take the step's
+    batches with it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
