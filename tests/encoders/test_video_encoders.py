@@ -83,7 +83,8 @@ def test_frames_that_are_not_seen_have_no_effect(case):
     assert torch.equal(encoder(mouth, valid), encoder(other, valid))
     nothing = encoder(mouth, torch.zeros_like(valid))
     assert nothing.shape == (1, 9, encoder.dim)
-    assert (nothing - nothing[:, :1]).abs().max() < 1e-6  # rows of a product round alike or nearly so
+    # rows of a matrix product round alike but for a last bit
+    assert (nothing - nothing[:, :1]).abs().max() < 1e-6
 
 
 @each
