@@ -69,10 +69,8 @@ def evidence(told: Tensor, heard: Tensor, lags: Sequence[int]) -> float:
     first, last = max(0, *(-lag for lag in lags)), min(count, *(count - lag for lag in lags))
     if last - first < 3:
         return 0.0
-    moved = torch.stack(
-        [voice[first + lag : last + lag] for voice, lag in zip(told, lags, strict=True)]
-    )
-    together = torch.log10((10**moved).sum(0))
+    aligned = [voice[first + lag : last + lag] for voice, lag in zip(told, lags, strict=True)]
+    together = torch.log10((10 ** torch.stack(aligned)).sum(0))
     return float((last - first) / 2 * -(1 - _correlation(together, heard[first:last])).log().sum())
 
 
