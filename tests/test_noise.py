@@ -75,3 +75,11 @@ def test_item_seeds_differ_and_are_the_same_on_every_machine():
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert item_seed(1, 0, "utt1") == item_seed(1, 0, "utt1") != item_seed(1, 0, "utt2")
     assert item_seed("a", "b") != item_seed("a/c", "b")
+
+
+def test_large_batches_drawn_by_several_threads_have_the_noise_of_each_item():
+    like = torch.zeros(4, 2, 16, 1 << 15)  # as many numbers as are worth threads
+    together = SeededNoise([7, 8, 9, 7])(like)
+    assert torch.equal(together[1:2], SeededNoise([8])(like[1:2]))
+    assert torch.equal(together[0], together[3])
+    assert not torch.equal(together[0], together[2])

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from voicediff.losses import level_error, si_sdr
+from voicediff.losses import level_error, multi_resolution_stft, si_sdr
+from voicediff.tasks.avss_losses import LossWeights, heard_terms
 
 
 @pytest.fixture
@@ -33,3 +34,11 @@ def test_si_sdr_is_deaf_to_level_and_level_error_is_not(voice):
     level_error(30 * estimate, voice, lengths).sum().backward()
     assert (estimate.grad * estimate).sum() > 0  # softer would be better
     assert not estimate.grad[1, 600:].any()
+
+
+def test_what_the_generator_thinks_is_heard_as_far_as_it_is_weighed(voice):
+    lengths, thought = torch.tensor([800, 600]), voice + 0.3 * voice.roll(1, 0)
+    assert heard_terms(LossWeights(), thought, voice, lengths) == {}
+    terms = heard_terms(LossWeights(estimate=1.0, estimate_stft=3.0), thought, voice, lengths)
+    assert torch.equal(terms["estimate"], -si_sdr(thought, voice, lengths, 30.0))
+    assert torch.equal(terms["estimate_stft"], multi_resolution_stft(thought, voice, lengths))

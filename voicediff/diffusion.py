@@ -15,6 +15,7 @@ from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.noise import Noise
 from voicediff.objectives import Estimate, Objective, from_data
+from voicediff.precision import bfloat16
 from voicediff.registry import build
 from voicediff.samplers import Callback, EstimateAt, Progress, Sampler
 from voicediff.sdes import SDE
@@ -50,7 +51,7 @@ class Diffusion(nn.Module):
             signal and noise the same size.
         drop: probability with which training hides each named condition (`mu`: the decoder's view of
             mu), so that guidance can leave it out.
-        bf16: run the decoder in bfloat16.
+        bf16: run the decoder in bfloat16 where the device has it.
     """
 
     def __init__(
@@ -247,9 +248,7 @@ class Diffusion(nn.Module):
             return self.decoder(x_in, time_in, shown, cond, mask).float()
 
     def _autocast(self, x: Tensor) -> contextlib.AbstractContextManager:
-        if not self.bf16:
-            return contextlib.nullcontext()
-        return torch.autocast(x.device.type, torch.bfloat16)
+        return bfloat16(x.device.type, self.bf16)
 
     def _dropped(self, shown: Tensor, cond: Conditions, noise: Noise) -> tuple[Tensor, Conditions]:
         if not self.drop:

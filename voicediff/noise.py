@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
 Noise = Callable[[Tensor], Tensor]
+_MANY = 2**22  # numbers that are worth starting threads for
 
 
 class SeededNoise:
@@ -26,15 +28,19 @@ class SeededNoise:
     def __call__(self, like: Tensor) -> Tensor:
         if like.shape[0] != len(self.seeds):
             raise ValueError(f"{len(self.seeds)} seeds for a batch of {like.shape[0]}")
-        frames = like.shape[-1]
-        items = []
-        for seed in self.seeds:
-            key = np.array([seed % 2**64, self.calls], dtype=np.uint64)
-            stream = np.random.Generator(np.random.Philox(key=key))
-            drawn = stream.standard_normal((frames, *like.shape[1:-1]), dtype=np.float32)
-            items.append(torch.from_numpy(np.moveaxis(drawn, 0, -1).copy()))
+        if like[0].numel() * len(self.seeds) < _MANY:
+            items = [self._item(seed, like.shape[1:]) for seed in self.seeds]
+        else:
+            with ThreadPoolExecutor() as pool:  # NumPy draws outside the interpreter's lock
+                items = list(pool.map(lambda seed: self._item(seed, like.shape[1:]), self.seeds))
         self.calls += 1
         return torch.stack(items).to(device=like.device, dtype=like.dtype)
+
+    def _item(self, seed: int, shape: torch.Size) -> Tensor:
+        key = np.array([seed % 2**64, self.calls], dtype=np.uint64)
+        stream = np.random.Generator(np.random.Philox(key=key))
+        drawn = stream.standard_normal((shape[-1], *shape[:-1]), dtype=np.float32)
+        return torch.from_numpy(np.moveaxis(drawn, 0, -1).copy())
 
 
 def item_seed(*parts: object) -> int:

@@ -6,7 +6,7 @@ import importlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import cv2
@@ -52,9 +52,13 @@ class HaarFaces(FaceDetector):
 
     def __init__(self, smallest: float = 0.12):
         """`smallest`: smallest face as a share of the picture's shorter side."""
-        cascades = importlib.import_module("cv2.data").haarcascades
-        self.cascade = cv2.CascadeClassifier(f"{cascades}haarcascade_frontalface_alt2.xml")
         self.smallest = smallest
+
+    @cached_property
+    def cascade(self) -> cv2.CascadeClassifier:
+        """Read when the first face is looked for: corpora with boxes never need it."""
+        cascades = importlib.import_module("cv2.data").haarcascades
+        return cv2.CascadeClassifier(f"{cascades}haarcascade_frontalface_alt2.xml")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from itertools import cycle, islice
 from typing import Any
 
-import torch
 from torch import nn
 
 from voicediff.config import plain
@@ -16,6 +14,7 @@ from voicediff.errors import ConfigError
 from voicediff.experiment import Config, Experiment
 from voicediff.gates.gate import Gate
 from voicediff.gates.video import listen, moved
+from voicediff.precision import bfloat16
 from voicediff.registry import Spec
 from voicediff.samplers import Sampler
 from voicediff.tasks.avss import SpeechSeparation
@@ -104,8 +103,7 @@ def trained(
     device = next(task.parameters()).device.type
     for step, batch in enumerate(islice(cycle(batches), phase.steps)):
         task.train()
-        bf16 = training.precision == "bf16"
-        with torch.autocast(device, torch.bfloat16) if bf16 else nullcontext():
+        with bfloat16(device, training.precision == "bf16"):
             loss = task(batch, turn.name).loss / task.count(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(turn.parameters, phase.clip or float("inf"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -31,11 +31,12 @@ from voicediff.errors import ConfigError
 from voicediff.layers import length_mask
 from voicediff.losses import si_sdr, spectral_error
 from voicediff.noise import Noise, SeededNoise, item_seed
+from voicediff.precision import bfloat16
 from voicediff.registry import Spec, build, read_options, register
 from voicediff.samplers import Sampler
 from voicediff.steering import Guide
 from voicediff.synchrony import Synchrony, find_lags
-from voicediff.tasks.avss_losses import LossWeights, sound_terms
+from voicediff.tasks.avss_losses import LossWeights, heard_terms, sound_terms
 from voicediff.tasks.avss_scene import (
     Scene,
     envelopes_of,
@@ -85,7 +86,7 @@ class SpeechSeparation(Task):
         faults: what goes wrong with the videos of training.
         diffusion: options of `Diffusion`; its `drop` hides conditions for guidance.
         bands: of the envelope that lips are asked for.
-        bf16: run predictor and lip encoder in bfloat16 at inference too.
+        bf16: run predictor and lip encoder in bfloat16 at inference too, where the device has it.
         noise_scale: standard deviation of the prior's noise in `separate`.
         synchrony: how far videos that are early or late are looked for and moved in separation.
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
@@ -242,12 +243,13 @@ class SpeechSeparation(Task):
         losses = Losses(
             found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
-        if self.losses.estimate and turn not in DISTILLING:
+        weights = self.losses
+        if (weights.estimate or weights.estimate_stft) and turn not in DISTILLING:
             wav = sounds_of(self.stft, found.estimate.data, scene.samples)
-            ratio = si_sdr(wav, sources, scene.samples, self.losses.ceiling)
-            error = -(ratio * scene.mask.sum(-1)).sum()
-            losses.terms["estimate"] = error.detach()
-            losses.loss = losses.loss + self.losses.estimate * error
+            for name, values in heard_terms(weights, wav, sources, scene.samples).items():
+                error = (values * scene.mask.sum(-1)).sum()
+                losses.terms[name] = error.detach()
+                losses.loss = losses.loss + getattr(weights, name) * error
         return losses
 
     def _distilled(
@@ -498,11 +500,9 @@ class SpeechSeparation(Task):
         with self._autocast():
             return self.predictor(scene.y, cond, scene.mask).float()
 
-    def _autocast(self):
-        if not self.bf16 or torch.is_autocast_enabled("cpu"):
-            return nullcontext()
+    def _autocast(self) -> AbstractContextManager:
         device = next(self.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16)
+        return bfloat16(device, self.bf16 and not torch.is_autocast_enabled(device))
 
     def _envelopes(self, wav: Tensor) -> Tensor:
         return envelopes_of(self.stft, wav, self.envelope.out_features)

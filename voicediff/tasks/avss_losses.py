@@ -26,6 +26,7 @@ class LossWeights:
         generator: the diffusion loss in the joint turn (the predictor's being 1).
         estimate: negative SI-SDR in dB of what the generator thinks of x_t, beside its own loss:
             squared errors of a spectrum alone shrink what is not certain, and that costs decibels.
+        estimate_stft: multi-resolution STFT distance of the same, for what SI-SDR hardly hears.
         unseen: what a voice whose video shows nothing should be: the `source`, or the `mixture`.
     """
 
@@ -38,6 +39,7 @@ class LossWeights:
     caution: float = 0.0
     generator: float = 1.0
     estimate: float = 0.0
+    estimate_stft: float = 0.0
     unseen: Literal["source", "mixture"] = "mixture"
 
 
@@ -63,4 +65,18 @@ def sound_terms(
         terms["level"] = level_error(wav, target, samples)
     if weights.stft:
         terms["stft"] = multi_resolution_stft(wav, target, samples)
+    return terms
+
+
+def heard_terms(
+    weights: LossWeights, wav: Tensor, source: Tensor, samples: Tensor
+) -> dict[str, Tensor]:
+    """The generator's terms beside its own loss, by the name of their weight, each (B,); wav (B, N) is
+    what it thinks of x_t, the rest as in `sound_terms`.
+    """
+    terms = {}
+    if weights.estimate:
+        terms["estimate"] = -si_sdr(wav, source, samples, weights.ceiling)
+    if weights.estimate_stft:
+        terms["estimate_stft"] = multi_resolution_stft(wav, source, samples)
     return terms

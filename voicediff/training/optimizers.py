@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from voicediff.precision import has_bfloat16
 from voicediff.registry import register
 
 
@@ -80,7 +81,7 @@ Optimizer = torch.optim.Optimizer
 
 
 class MuonAndAdam(torch.optim.Optimizer):
-    """`torch.optim.Muon` on flattened views of the matrices, AdamW on the rest, as one optimizer."""
+    """`Muon` on flattened views of the matrices, AdamW on the rest, as one optimizer."""
 
     def __init__(
         self,
@@ -96,15 +97,7 @@ class MuonAndAdam(torch.optim.Optimizer):
         self.views = [nn.Parameter(_flat(p.detach(), p)) for p in matrices]
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
-            self.parts.append(
-                torch.optim.Muon(
-                    self.views,
-                    lr=lr,
-                    momentum=momentum,
-                    weight_decay=weight_decay,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-            )
+            self.parts.append(Muon(self.views, lr, momentum, weight_decay))
         if rest:
             self.parts.append(torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=0.0))
         super().__init__([*matrices, *rest], {})
@@ -128,6 +121,67 @@ class MuonAndAdam(torch.optim.Optimizer):
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised (Jordan et al. 2024), for matrices (rows, columns).
+
+    `torch.optim.Muon` gives the same, one matrix after the other and always in bfloat16, which takes
+    a processor without instructions for it longer than all the rest of a step. Here matrices of a
+    shape are orthogonalised together, on CPUs in float32.
+    An update's root mean square is 0.2 lr, as large as AdamW's (Liu et al. 2025).
+    """
+
+    def __init__(
+        self, parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float
+    ):
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    shapes.setdefault(parameter.shape, []).append(parameter)
+            for shape, parameters in shapes.items():
+                self._update(shape, parameters, group)
+
+    def _update(self, shape: torch.Size, parameters: list[nn.Parameter], group: dict) -> None:
+        gradients = [parameter.grad for parameter in parameters]
+        means = [self._momentum(parameter) for parameter in parameters]
+        torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, means, group["momentum"])
+        updates = orthogonal(torch.stack(ahead)).to(parameters[0].dtype)
+        size = 0.2 * group["lr"] * max(shape) ** 0.5
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, list(updates.unbind()), alpha=-size)
+
+    def _momentum(self, parameter: nn.Parameter) -> torch.Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        return state["momentum_buffer"]
+
+
+def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
+    """U V^T of (N, rows, columns) with singular value decomposition U S V^T, roughly.
+
+    Five steps of the quintic Newton-Schulz iteration that is tuned for its slope at 0 (Jordan et al.
+    2024): singular values end between about 0.7 and 1.2.
+    """
+    on_gpu = matrices.is_cuda and has_bfloat16("cuda")
+    x = matrices.bfloat16() if on_gpu else matrices.float()
+    wide = x.shape[1] <= x.shape[2]
+    x = x if wide else x.mT
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = torch.baddbmm(
+            x, torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445
+        )
+    return x if wide else x.mT
 
 
 def _flat(tensor: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:

@@ -54,7 +54,8 @@ class Average:
 class Training:
     """How a task is trained.
 
-    precision: bf16 computes under autocast; weights, averages and optimizers stay fp32.
+    precision: bf16 computes under autocast; weights, averages and optimizers stay fp32. A processor
+        without instructions for bf16 computes in fp32 all the same.
     workers: processes that load data, per training process; results do not depend on them.
     validate_every, checkpoint_every, log_every: in steps; the last step does all three.
     validation_items: items of the development set in the validation loss.

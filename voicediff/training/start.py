@@ -44,6 +44,10 @@ def train(request: Request) -> int:
     training = read_training(config)
     _require_folders(request)
     process = accelerator(training.precision)
+    if training.precision == "bf16" and process.mixed_precision == "no" and process.is_main_process:
+        print(
+            "this processor has no instructions for bfloat16: training in float32", file=sys.stderr
+        )
     with _alone(request.experiment) if process.is_main_process else _nothing():
         task = config.build_task(request.assets)
         loggers = build_loggers(config)

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.experiment import Config
 from voicediff.noise import item_seed
+from voicediff.precision import has_bfloat16
 from voicediff.tasks.base import Batch, Losses, Task
 from voicediff.training import checkpoints
 from voicediff.training.average import averaged
@@ -349,9 +350,10 @@ def accelerator(precision: str) -> Accelerator:
 
     Unused parameters are looked for, because each turn trains only some of them.
     """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     return Accelerator(
-        mixed_precision="bf16" if precision == "bf16" else "no",
-        cpu=not torch.cuda.is_available(),
+        mixed_precision="bf16" if precision == "bf16" and has_bfloat16(device) else "no",
+        cpu=device == "cpu",
         kwargs_handlers=[
             DistributedDataParallelKwargs(find_unused_parameters=True),
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),  # others wait while one validates
