@@ -8,6 +8,7 @@ import torch
 from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
 from voicediff.layers import length_mask
+from voicediff.networks.phases import product
 from voicediff.registry import build
 
 BINS = 20
@@ -62,6 +63,10 @@ SMALL = {
     ),
     "lynxnet2": (
         {"layers": 2, "channels": 12, "gate": "atanglu", "reversed_time": True},
+        ("maps", "frames", "vector"),
+    ),
+    "patch_unet": (
+        {"channels": [8, 12], "patch": [2, 2], "full_band": [2], "recurrent": 6},
         ("maps", "frames", "vector"),
     ),
     "dit": (
@@ -245,3 +250,28 @@ def test_unsupported_condition_is_named(case):
     for kind in missing:
         with pytest.raises(ConfigError, match=f"{kind}.*(it supports|cross_attention)"):
             made(case, kinds=(kind,))
+
+
+def test_masks_turn_with_the_phase_of_all_spectra():
+    """And with nothing else: the answer for turned spectra is the turned answer."""
+    conditions = {"mixture": ("maps", 2), "lips": ("frames", 5)}
+    spec = {"name": "patch_mask", "channels": [8, 12], "full_band": [2], "recurrent": 6}
+    torch.manual_seed(0)
+    decoder = build("decoder", spec, channels_in=2, bins=BINS, conditions=conditions)
+    x, mu, mixture = torch.randn(3, 2, 2, BINS, 12)
+    lips, mask = torch.randn(2, 12, 5), torch.ones(2, 12, dtype=torch.bool)
+    turn = torch.tensor([0.6, 0.8])[None, :, None, None].expand_as(x)  # of size 1
+
+    def answer(turned: bool) -> torch.Tensor:
+        a, b, c = (product(z, turn) if turned else z for z in (x, mu, mixture))
+        cond = Conditions(frames={"lips": lips}, maps={"mixture": c})
+        return decoder(a, torch.tensor([0.3, 0.8]), b, cond, mask)
+
+    still = answer(False)
+    assert still.std() > 1e-3
+    torch.testing.assert_close(answer(True), product(still, turn), rtol=1e-4, atol=1e-5)
+
+
+def test_masks_are_for_complex_spectra_only():
+    with pytest.raises(ConfigError, match="two channels"):
+        build("decoder", {"name": "patch_mask"}, channels_in=1, bins=BINS, conditions={})

@@ -27,6 +27,7 @@ NARROW = {
     "ncsnpp": {"channels": 8, "channels_last": False},
     "tfgrid": {"channels": 8, "hidden": 8},
     "patch_unet": {"channels": [8, 8, 8, 8]},
+    "patch_mask": {"channels": [8, 8, 8, 8]},
     "lips3d": {"width": 4, "multiplier": 0.5, "layers": 1},
     "talknet": {"blocks": 1},
     "face_resnet18": {"width": 4},

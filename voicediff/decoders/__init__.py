@@ -5,6 +5,7 @@ from voicediff.decoders.dit import DiT
 from voicediff.decoders.lynxnet import LYNXNet
 from voicediff.decoders.lynxnet2 import LYNXNet2
 from voicediff.decoders.ncsnpp import NCSNppDecoder
+from voicediff.decoders.patch_mask import PatchMaskDecoder
 from voicediff.decoders.patch_unet import PatchUNetDecoder
 from voicediff.decoders.unet import UNet
 from voicediff.decoders.wavenet import WaveNet
@@ -15,6 +16,7 @@ __all__ = [
     "LYNXNet",
     "LYNXNet2",
     "NCSNppDecoder",
+    "PatchMaskDecoder",
     "PatchUNetDecoder",
     "Prepared",
     "UNet",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
-from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes
+from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes, extended
 from voicediff.networks.patch_unet import PatchShape, PatchUNet, Steering
 from voicediff.registry import register
 
@@ -75,7 +75,5 @@ class PatchUNetDecoder(Decoder):
         return answer * (keep / self.gain)
 
     def _steering(self, time_in: Tensor, prepared: PreparedPatches) -> list[Steering]:
-        time = self.time(time_in)[:, None].expand(-1, prepared.mask.shape[1], -1)
-        states = prepared.states
-        states = time if states is None else torch.cat([states, time], -1)
+        states = extended(prepared.states, self.time(time_in), prepared.mask.shape[1])
         return self.network.steering(states, prepared.mask)

@@ -64,6 +64,12 @@ class Layout:
         return torch.cat([tensors[name] for name in names], -1) if names else None
 
 
+def extended(states: Tensor | None, vector: Tensor, count: int) -> Tensor:
+    """States (B, count, D), if any, and beside them in every frame a vector (B, D')."""
+    vector = _repeated(vector, count)
+    return vector if states is None else torch.cat([states, vector], -1)
+
+
 def _repeated(vector: Tensor, count: int) -> Tensor:
     """(B, D) -> (B, count, D)."""
     return vector[:, None].expand(-1, count, -1)

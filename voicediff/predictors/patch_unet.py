@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from voicediff.conditions import Conditions
 from voicediff.networks.conditioning import Layout, Sizes
 from voicediff.networks.patch_unet import PatchShape, PatchUNet
+from voicediff.networks.phases import PLANES, features
 from voicediff.predictors.base import Predictor
 from voicediff.registry import register
-
-PLANES = 6  # log and root magnitude, phase differences in time and in frequency
 
 
 @register("predictor", "patch_unet")
@@ -74,24 +71,3 @@ class PatchUNetPredictor(Predictor):
         re, im = re * shrink, im * shrink
         y_re, y_im = y.unbind(1)
         return torch.stack([y_re * re - y_im * im, y_re * im + y_im * re], 1)
-
-
-def features(y: Tensor, hop: float) -> Tensor:
-    """Compressed spectrum y (B, 2, F, T) -> (B, PLANES, F, T), of about unit size."""
-    re, im = y.float().unbind(1)
-    size = (re.square() + im.square() + 1e-12).sqrt()
-    re, im = re / size, im / size
-    turn = 2 * math.pi * hop * torch.arange(y.shape[-2], device=y.device)[:, None]
-    cos, sin = turn.cos(), turn.sin()  # a tone in the middle of a bin turns so from frame to frame
-    before_re, before_im = (F.pad(u, (1, 0))[..., :-1] for u in (re, im))
-    before_re, before_im = before_re * cos - before_im * sin, before_re * sin + before_im * cos
-    below_re, below_im = (F.pad(u, (0, 0, 1, 0))[..., :-1, :] for u in (re, im))
-    planes = [
-        (size + 1e-3).log() / 2 + 1.5,
-        4 * size,
-        re * before_re + im * before_im,
-        im * before_re - re * before_im,
-        re * below_re + im * below_im,
-        im * below_re - re * below_im,
-    ]
-    return torch.stack(planes, 1)

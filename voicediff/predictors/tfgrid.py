@@ -13,6 +13,7 @@ from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
 from voicediff.networks.conditioning import Layout, Sizes, ceiling, fit, pooled_mask
 from voicediff.networks.dualpath import DualPathBlock
+from voicediff.networks.phases import product
 from voicediff.predictors.base import Predictor
 from voicediff.registry import register
 
@@ -84,7 +85,7 @@ class TFGridPredictor(Predictor):
         h = self.enter(torch.cat(planes, 1) * keep) * keep
         h = h + self._inner(h, cond, mask)
         answer = self.out(self.act(h) * keep).float()
-        return (_complex_product(answer, y) if self.output == "mask" else answer * size) * keep
+        return (product(answer, y) if self.output == "mask" else answer * size) * keep
 
     def _inner(self, h: Tensor, cond: Conditions, mask: Tensor) -> Tensor:
         """The blocks on the smaller plane: h (B, C, F, T) -> like h."""
@@ -121,9 +122,3 @@ def _loudness(y: Tensor, keep: Tensor) -> Tensor:
     share = keep.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
     power = (y * keep).square().mean((1, 2, 3), keepdim=True) / share
     return torch.where(power > 1e-10, power, torch.ones_like(power)).sqrt()
-
-
-def _complex_product(a: Tensor, b: Tensor) -> Tensor:
-    """Of (B, 2, F, T) holding real and imaginary parts."""
-    (re, im), (u, v) = a.unbind(1), b.unbind(1)
-    return torch.stack((re * u - im * v, re * v + im * u), 1)

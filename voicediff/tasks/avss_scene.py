@@ -16,6 +16,7 @@ from voicediff.layers import length_mask
 from voicediff.synchrony import moved
 
 _QUIET = 1e-4  # standard deviation below which a mixture is not made louder
+_STILL = 9  # frames in a row, exactly alike, from which on a video is taken to stand still
 
 
 @dataclass
@@ -63,13 +64,17 @@ def scene_of(
     face: Tensor | None,
     frames: Tensor,
 ) -> Scene:
-    """mixture (B, N), mouth (B, S, T, 96, 96), valid (B, S, T), face (B, S, 224, 224, 3), frames (B,)."""
+    """mixture (B, N), mouth (B, S, T, 96, 96), valid (B, S, T), face (B, S, 224, 224, 3), frames (B,).
+
+    Pictures that stand still count as not seen: cameras never show the same twice, so a lip that rests
+    on exactly the same pixels is a video that has stopped, not a voice that is silent.
+    """
     voices, samples = mouth.shape[1], frames * HOP
     keep = length_mask(samples, mixture.shape[-1])
     power = (mixture.square() * keep).sum(-1) / samples
     level = power.sqrt().clamp(min=_QUIET)
     y = spectra_of(stft, mixture * keep / level[:, None], samples)
-    valid = valid & length_mask(frames, valid.shape[-1])[:, None]
+    valid = valid & length_mask(frames, valid.shape[-1])[:, None] & ~standing_still(mouth)
 
     def each(x: Tensor) -> Tensor:
         return repeat(x, "b ... -> (b s) ...", s=voices)
@@ -84,6 +89,19 @@ def scene_of(
         level=level,
         voices=voices,
     )
+
+
+def standing_still(mouth: Tensor) -> Tensor:
+    """Pictures (..., T, H, W) that belong to `_STILL` or more in a row without any change: (..., T) bool."""
+    batch, frames = mouth.shape[:-3], mouth.shape[-3]
+    still = torch.zeros(*batch, frames, dtype=torch.bool, device=mouth.device)
+    if frames < _STILL:
+        return still
+    alike = (mouth[..., 1:, :, :] == mouth[..., :-1, :, :]).flatten(-2).all(-1)
+    stops = alike.unfold(-1, _STILL - 1, 1).all(-1)  # the run that begins here
+    for step in range(_STILL):
+        still[..., step : step + stops.shape[-1]] |= stops
+    return still
 
 
 def spectrum_frames(stft: STFT, frames: Tensor) -> Tensor:
