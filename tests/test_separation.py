@@ -1,6 +1,7 @@
 """Talk of any length: seams, exact length, memory. The model is one whose answer is known."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from voicediff.separation import (
     Piece,
     Scene,
     Separator,
-    agreement,
+    confidence,
     shared_out,
     write_tracks,
 )
@@ -106,26 +107,62 @@ def test_a_silent_track_gets_no_share():
     np.testing.assert_allclose(shared_out(voices, np.full(10, 3.0)), [[3.0] * 10, [0.0] * 10])
 
 
-def test_agreement_is_one_for_equal_and_none_for_unrelated_samples():
+def test_a_voice_alone_is_as_sure_as_its_draws_agree():
     draw = np.random.default_rng(0)
     voice = draw.standard_normal(50000)
-    same = np.stack([voice] * 3)
-    unrelated = draw.standard_normal((3, 50000))
     half = voice + draw.standard_normal((3, 50000))
-    found = agreement(np.stack((same, unrelated, half, np.zeros((3, 50000))), 1))
-    np.testing.assert_allclose(found[:3], [1.0, 0.0, 0.5], atol=0.02)
-    assert np.isnan(found[3])
+    for drawn, wanted in (
+        (np.stack([voice] * 3), 1.0),
+        (draw.standard_normal((3, 50000)), 0.0),
+        (half, 0.5),
+    ):
+        assert confidence(drawn[:, None])[0] == pytest.approx(wanted, abs=0.02)
+    assert np.isnan(confidence(voice[None, None]))
+    assert np.isnan(confidence(np.zeros((3, 1, 100))))
+
+
+def test_nobody_is_sure_of_a_track_that_is_anothers_too():
+    one, two = np.random.default_rng(0).standard_normal((2, 50000))
+    mixture = one + two
+
+    def sure(*tracks):
+        return confidence(np.stack(tracks)[None])
+
+    np.testing.assert_allclose(sure(one, two), 1, atol=0.02)
+    np.testing.assert_allclose(sure(mixture, 0.5 * mixture), 0, atol=1e-9)
+    # 60 degrees apart
+    np.testing.assert_allclose(sure(one, one + 3**0.5 * two), 0.5, atol=0.02)
+    np.testing.assert_allclose(sure(one, -one), 1)  # not what the other one says
+    # of three the nearest counts; who is silent is nobody
+    np.testing.assert_allclose(sure(one, two, one), [0, 1, 0], atol=0.02)
+    np.testing.assert_allclose(sure(one, 0 * one), [1, np.nan])
+
+
+def test_draws_that_differ_lower_the_confidence_in_what_is_distinct():
+    draw = np.random.default_rng(0)
+    one, two = draw.standard_normal((2, 50000))
+    noisy = np.stack([one, two]) + draw.standard_normal((4, 2, 50000))
+    np.testing.assert_allclose(confidence(noisy), 0.5, atol=0.02)
+    mixed = np.stack([one + two] * 2) + draw.standard_normal((4, 2, 50000))
+    np.testing.assert_allclose(confidence(mixed), 0, atol=0.02)
 
 
 def test_confidence_is_that_of_the_chunks():
     talk = scene(6.0)
-    sure = Separator(BrightnessTask(), None, longest=4.0, samples=3)
-    sure.tracks(talk)
-    assert [c.start for c in sure.confidences] == [0.0, 2.0]
-    assert all((c.values > 0.999).all() for c in sure.confidences)
+    turns = (np.arange(150) // 10 % 2 * 255).astype(np.uint8)
+    mouths = (np.broadcast_to(m[:, None, None], (150, 96, 96)) for m in (turns, 255 - turns))
+    taking_turns = replace(talk, mouth=list(mouths))
+    for samples in (1, 3):
+        sure = Separator(BrightnessTask(), None, longest=4.0, samples=samples)
+        sure.tracks(taking_turns)
+        assert [c.start for c in sure.confidences] == [0.0, 2.0]
+        assert all((c.values > 0.999).all() for c in sure.confidences)
     unsure = Separator(BrightnessTask(noisy=1.0), None, longest=4.0, samples=3)
-    unsure.tracks(talk)
+    unsure.tracks(taking_turns)
     assert all((c.values < 0.1).all() for c in unsure.confidences)
+    together = Separator(BrightnessTask(), None, longest=4.0, samples=3)
+    together.tracks(replace(talk, mouth=[talk.mouth[0]] * 2))
+    assert all((c.values < 1e-6).all() for c in together.confidences)
 
 
 def test_what_is_heard_does_not_depend_on_the_number_of_samples():

@@ -109,7 +109,7 @@ class Piece:
 
 @dataclass
 class Confidence:
-    """How far posterior samples agree in [start, end) seconds, (S,): 1 all alike, 0 unrelated.
+    """How sure a model is of each track in [start, end) seconds, (S,) in [0, 1] (`confidence`).
 
     nan where a track is silent.
     """
@@ -129,8 +129,8 @@ class Separator:
         longest: seconds of a chunk at most; `overlap`: seconds that two chunks share.
         consistent: share what the tracks leave of the mixture among them, in proportion to their
             energy in the chunk (Wisdom et al. 2019, Eq. 7), so that the tracks alone sum to it.
-        samples: how many times the generator draws; the first is what is heard, and how far all
-            agree is the confidence.
+        samples: how many times the generator draws; the first is what is heard, all of them tell the
+            confidence.
         synchronise: look for videos that are early or late as a whole (`SpeechSeparation`'s
             `synchrony` says how far), and move them; `lags` says by how many frames each was.
         progress: called with the seconds of talk done since the last call.
@@ -157,7 +157,7 @@ class Separator:
     def pieces(self, scene: Scene) -> Iterator[Piece]:
         """The tracks in consecutive pieces; together exactly as long as the mixture.
 
-        `confidences` fills on the way where several samples are drawn.
+        `confidences` fills on the way where there are several voices or several samples are drawn.
         """
         self.confidences.clear()
         self.lags = self._lags(scene)
@@ -183,8 +183,8 @@ class Separator:
         if len(here):
             drawn[:, here] = self._drawn(scene, first, last, here)
         drawn *= gates
-        if self.samples > 1:
-            values = agreement(drawn)
+        if drawn.shape[:2] != (1, 1):
+            values = confidence(drawn)
             self.confidences.append(Confidence(first / FPS, last / FPS, values))
         if not self.consistent:
             return drawn[0]
@@ -268,16 +268,28 @@ class VoiceNoise:
         return torch.cat([noise(x[None]) for noise, x in zip(self.voices, like, strict=True)])
 
 
-def agreement(drawn: np.ndarray) -> np.ndarray:
-    """Mean correlation of n posterior samples (n, S, N), (S,) in [0, 1]; nan for silence.
+def confidence(drawn: np.ndarray) -> np.ndarray:
+    """How sure n draws of S voices (n, S, N) are of whose is what, (S,) in [0, 1]; nan for silence.
 
-    E <x_i, x_j> / E |x|^2 over i != j, from |sum_i x_i|^2 = sum_i |x_i|^2 + sum_{i != j} <x_i, x_j>.
+    The mean correlation of a voice's draws with each other, less that with the draws of the voice
+    most like it: a track that another face could have as well is nobody's, however often it is
+    drawn alike. One draw is as sure of itself as can be, and a voice alone has nobody to be taken for; one
+    draw of a voice alone says nothing: nan.
     """
     drawn = drawn.astype(np.float64)
-    alone = np.square(drawn).sum((0, 2))
-    together = np.square(drawn.sum(0)).sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip((together - alone) / ((len(drawn) - 1) * alone), 0, 1)
+    draws, voices = drawn.shape[:2]
+    energy = np.square(drawn).sum((0, 2))
+    energy[energy == 0] = np.nan
+    together = drawn.sum(0)
+    products = together @ together.T
+    own = np.ones(voices) if voices > 1 else np.full(1, np.nan)
+    if draws > 1:
+        # |sum_i x_i|^2 = sum_i |x_i|^2 + sum_{i != j} <x_i, x_j>
+        own = (products.diagonal() - energy) / ((draws - 1) * energy)
+    alike = products / (draws * np.sqrt(np.outer(energy, energy)))
+    np.fill_diagonal(alike, 0)
+    others = np.nan_to_num(alike).clip(min=0).max(1)
+    return np.clip(own - others, 0, 1) + 0 * energy
 
 
 def shared_out(

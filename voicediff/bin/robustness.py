@@ -37,7 +37,7 @@ from voicediff.report.separated import track_name
 from voicediff.report.table import plain
 from voicediff.report.voices import robustness_table
 from voicediff.samplers import Sampler
-from voicediff.separation import agreement, batches_of, separate_batch
+from voicediff.separation import batches_of, confidence, separate_batch
 
 Tracks = dict[str, dict[str, float]]
 FIGURES = ("si_sdri", "selected", "confidence")
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--samples",
         type=int,
         default=1,
-        help="draws of the generator; how far they agree is the confidence [%(default)s]",
+        help="draws of the generator; the confidence asks how far they agree [%(default)s]",
     )
     add_common_arguments(parser)
 
@@ -136,7 +136,7 @@ class RobustnessTest:
         self, truth: np.ndarray, mixture: np.ndarray, drawn: np.ndarray
     ) -> list[dict[str, float]]:
         """What is known of S voices: truth (S, N), mixture (N,), drawn (samples, S, N)."""
-        confidence = agreement(drawn) if self.samples > 1 else None
+        sure = confidence(drawn)
         found = []
         for voice, target in enumerate(truth):
             others = np.delete(truth, voice, 0)
@@ -145,8 +145,7 @@ class RobustnessTest:
                 for sound in (drawn[0, voice], mixture)
             )
             figures = improved(after, before, self.metrics)
-            if confidence is not None:
-                figures["confidence"] = float(confidence[voice])
+            figures["confidence"] = float(sure[voice])
             known = (name for name in FIGURES if math.isfinite(figures.get(name, math.nan)))
             found.append({name: figures[name] for name in known})
         return found

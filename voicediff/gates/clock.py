@@ -91,6 +91,9 @@ def write_flashes(folder: Path, frames: int) -> None:
             face=np.zeros((FACE, FACE, 3), np.uint8),
         )
         clip.audio[event * HOP + HOP // 2], clip.mouth[event] = CLICK, 255
+        clip.mouth[::2, 0, 0] ^= (
+            1  # a corner that is cut away flickers: the video does not stand still
+        )
         entry = Entry(f"clip{number}", f"speaker{number // 2}", "mmmmffff"[number], total)
         write_clip(folder / f"{entry.id}.npz", clip)
         clips.append(Prepared(entry, folder / f"{entry.id}.npz"))

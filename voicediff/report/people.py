@@ -26,7 +26,7 @@ class Separated:
     Attributes:
         framed: whether there is a video with this person framed.
         start: seconds of the recording at which boxes begin.
-        confidences: (start, end, how far posterior samples agree; nan for silence).
+        confidences: (start, end, how sure the model is; nan for silence).
         lag: frames by which the pictures came late (negative: early) and were moved.
     """
 
