@@ -83,8 +83,9 @@ def rows(cond: Conditions, *items: int) -> Conditions:
     return cond.map(lambda x: x[list(items)])
 
 
-def test_losses_are_sums_so_that_any_split_of_the_batch_agrees():
-    diffusion, (x0, mu, cond, mask) = model(), batch()
+@pytest.mark.parametrize("own_states", (0.0, 0.5, 1.0))
+def test_losses_are_sums_so_that_any_split_of_the_batch_agrees(own_states):
+    diffusion, (x0, mu, cond, mask) = model(own_states=own_states), batch()
     whole = diffusion.loss(x0, mu, cond, mask, SeededNoise([1, 2, 3]))
     parts = [
         diffusion.loss(x0[[i]], mu[[i]], rows(cond, i), mask[[i]], SeededNoise([i + 1]))
@@ -97,8 +98,46 @@ def test_losses_are_sums_so_that_any_split_of_the_batch_agrees():
     torch.testing.assert_close(whole.t, torch.cat([p.t for p in parts]))
 
 
+@pytest.mark.parametrize("share", (0.0, 0.4, 1.0))
+def test_a_share_of_states_is_noised_from_what_the_decoder_thinks(share):
+    sde = build("sde", {"name": "bridge", "schedule": "ve", "c": 1e-12})  # hardly any noise
+    diffusion = Diffusion(
+        Small(), sde, build("objective", {"name": "data"}), own_states=share
+    ).eval()
+    items, seen = 200, []
+    x0, mu = (x.expand(items, -1, -1, -1) for x in batch(1)[:2])
+    mask = torch.ones(items, x0.shape[-1], dtype=torch.bool)
+    evaluate = diffusion.decoder.evaluate
+
+    def watched(x_in, time_in, prepared):
+        seen.append((x_in, time_in))
+        return evaluate(x_in, time_in, prepared)
+
+    diffusion.decoder.evaluate = watched
+    found = diffusion.loss(x0, mu, Conditions(), mask, SeededNoise(range(items)))
+    state, t = seen[-1]
+    assert len(seen) == (2 if share else 1)
+    once = build("sampler", {"name": "ddim", "steps": 1})
+    own = diffusion.sample(once, mu, Conditions(), mask, SeededNoise(range(items)))
+
+    def made_from(data):
+        away = (state - sde.marginal(data, mu, t)[0]).flatten(1).abs().amax(1)
+        return away < 1e-4
+
+    assert made_from(own).float().mean() == pytest.approx(share, abs=0.1)
+    assert torch.equal(made_from(x0), ~made_from(own))
+    answer = diffusion.decoder(state, t, mu, Conditions(), mask)
+    error = (answer - (x0 - mu)).square().mean((1, 2)).sum(1)  # the target is the data always
+    torch.testing.assert_close(found.by_item * x0.shape[-1], error)
+
+
+def test_own_states_want_the_data_to_be_predicted():
+    with pytest.raises(ConfigError, match="own_states: wants the objective data"):
+        model(objective="noise", own_states=0.5)
+
+
 def test_padding_changes_neither_loss_nor_sample():
-    diffusion, (x0, mu, cond, mask) = model(), batch(1, lengths=(7,))
+    diffusion, (x0, mu, cond, mask) = model(own_states=0.5), batch(1, lengths=(7,))
     spoilt = [x.clone() for x in (x0, mu)]
     for x in spoilt:
         x[..., 7:] = 1e3
@@ -307,7 +346,8 @@ def test_a_share_of_times_is_the_end_where_sampling_starts():
     assert (t == t.new_tensor(process.t_max)).float().mean().item() == pytest.approx(0.25, abs=0.04)
 
 
-def test_bf16_stays_inside_the_decoder():
+def test_bf16_stays_inside_the_decoder(monkeypatch):
+    monkeypatch.setattr("voicediff.precision.has_bfloat16", lambda device: True)
     plain, half = model(), model(bf16=True)
     _, mu, cond, mask = batch()
     sampler = build("sampler", {"name": "dpm_solver"})

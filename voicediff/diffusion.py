@@ -14,7 +14,7 @@ from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.noise import Noise
-from voicediff.objectives import Estimate, Objective, from_data
+from voicediff.objectives import DataObjective, Estimate, Objective, from_data
 from voicediff.precision import bfloat16
 from voicediff.registry import build
 from voicediff.samplers import Callback, EstimateAt, Progress, Sampler
@@ -51,6 +51,11 @@ class Diffusion(nn.Module):
             signal and noise the same size.
         drop: probability with which training hides each named condition (`mu`: the decoder's view of
             mu), so that guidance can leave it out.
+        own_states: share of items whose training state is noised from what the decoder itself thinks
+            at t_max, a call without gradients, while x0 stays the target. States between the ends
+            otherwise hold the true data, which no walk meets: the decoder learns to read it from there, and each
+            call adds its own errors. Scheduled sampling (Bengio et al. 2015) of one step, as Lay et al.
+            (2024) correct the reverse process; wants the objective `data`.
         bf16: run the decoder in bfloat16 where the device has it.
     """
 
@@ -62,13 +67,17 @@ class Diffusion(nn.Module):
         times: Mapping = {"name": "uniform"},
         residual_scale: float = 1.0,
         drop: Mapping[str, float] = {},
+        own_states: float = 0.0,
         bf16: bool = False,
     ):
         super().__init__()
         objective.require(sde)
+        if own_states and not isinstance(objective, DataObjective):
+            raise ConfigError("diffusion.own_states: wants the objective data")
         self.decoder, self.sde, self.objective = decoder, sde, objective
         self.times: Times = build("times", times)
         self.residual_scale, self.drop, self.bf16 = residual_scale, dict(drop), bf16
+        self.own_states = own_states
 
     def loss(
         self,
@@ -91,7 +100,12 @@ class Diffusion(nn.Module):
         t = self.times.draw(self.sde, noise, x0)
         shown, cond = self._dropped(shown, cond, noise)
         z = (noise(x0) if z is None else z) * keep
-        mean, sigma = self.sde.marginal(x0, mu, t)
+        start = x0
+        if self.own_states:
+            is_own = _uniform(noise, 1, x0)[:, 0] < self.own_states
+            own = self._first_guess(mu, shown, cond, mask, noise)
+            start = torch.where(per_item(is_own, x0), own, x0)
+        mean, sigma = self.sde.marginal(start, mu, t)
         x = mean + per_item(sigma, x0) * z
         answer = self._answer(x, mu, t, shown, cond, mask)
         target = self.objective.target(self.sde, x0, mu, t, z)
@@ -240,6 +254,16 @@ class Diffusion(nn.Module):
             estimate = windowed(window, self.sde, mu, windows)
         return estimate if known is None else inpainted(estimate, self.sde, mu, known)
 
+    @torch.no_grad()
+    def _first_guess(
+        self, mu: Tensor, shown: Tensor, cond: Conditions, mask: Tensor, noise: Noise
+    ) -> Tensor:
+        """The data as a walk of one call gives it, stretched."""
+        keep, t = _frames(mask, mu), _times_of(self.sde.t_max, mu)
+        x = self.sde.prior(mu, lambda like: noise(like) * keep)
+        answer = self._answer(x, mu, t, shown, cond, mask)
+        return self.objective.estimate(answer, self.sde, x, mu, t).data * keep
+
     def _answer(
         self, x: Tensor, mu: Tensor, t: Tensor, shown: Tensor, cond: object, mask: Tensor
     ) -> Tensor:
@@ -253,7 +277,7 @@ class Diffusion(nn.Module):
     def _dropped(self, shown: Tensor, cond: Conditions, noise: Noise) -> tuple[Tensor, Conditions]:
         if not self.drop:
             return shown, cond
-        u = torch.special.ndtr(noise(torch.zeros(len(shown), len(self.drop), device=shown.device)))
+        u = _uniform(noise, len(self.drop), shown)
         kept = {name: u[:, i] >= p for i, (name, p) in enumerate(self.drop.items())}
         if "mu" in kept:
             shown = shown * per_item(kept.pop("mu"), shown)
@@ -277,6 +301,11 @@ class Diffusion(nn.Module):
             callback(dataclasses.replace(progress, data=self._restored(progress.data, mu)))
 
         return tell
+
+
+def _uniform(noise: Noise, count: int, like: Tensor) -> Tensor:
+    """Numbers in [0, 1), (B, count), that follow each item's own noise."""
+    return torch.special.ndtr(noise(torch.zeros(len(like), count, device=like.device)))
 
 
 def _times_of(t: float | Tensor, like: Tensor) -> Tensor:
