@@ -198,7 +198,8 @@ def test_accumulated_batches_equal_one_large_batch(place):
         torch.testing.assert_close(large[name], small[name], rtol=1e-4, atol=2e-5)
 
 
-def test_bf16_differs_little_and_keeps_fp32_weights(place):
+def test_bf16_differs_little_and_keeps_fp32_weights(place, monkeypatch):
+    monkeypatch.setattr("voicediff.training.trainer.has_bfloat16", lambda device: True)
     train(place, "full", "task.dropout=0")
     train(place, "half", "task.dropout=0 training.precision=bf16")
     full, half = weights(place, "full"), weights(place, "half")
