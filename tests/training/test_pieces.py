@@ -13,7 +13,7 @@ from torch import nn
 from voicediff.registry import build, entries
 from voicediff.tasks.base import Preview
 from voicediff.training.average import averaged, decay_at
-from voicediff.training.optimizers import Muon, orthogonal
+from voicediff.training.optimizers import Muon, by_gram, by_matrix, orthogonal
 from voicediff.training.options import Average
 from voicediff.training.order import Order, share
 
@@ -238,3 +238,14 @@ def test_orthogonalised_matrices_keep_their_directions():
     assert 0.6 < singular.min() and singular.max() < 1.3
     turned = u.mT @ orthogonal(matrices) @ v.mT  # diagonal where the singular vectors are kept
     assert (turned - torch.diag_embed(turned.diagonal(dim1=1, dim2=2))).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("smallest", [1.0, 1e-8])
+def test_long_matrices_are_orthogonalised_alike_by_their_gram_matrix(smallest):
+    """Also where the directions of a gradient differ in size by many orders."""
+    generator = torch.Generator().manual_seed(1)
+    u, _, v = torch.linalg.svd(torch.randn(3, 32, 288, generator=generator), full_matrices=False)
+    x = (u * torch.logspace(0, math.log10(smallest), 32)) @ v / 6
+    exact = by_matrix(x.double())
+    assert (by_gram(x.double()) - exact).norm() < 1e-10 * exact.norm()
+    assert (by_gram(x) - exact).norm() < 2e-3 * exact.norm()

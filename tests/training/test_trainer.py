@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import multiprocessing
 import os
 import shutil
@@ -20,7 +21,7 @@ from voicediff import experiment
 from voicediff.bin.main import main
 from voicediff.config import dump_yaml
 from voicediff.experiment import read_config, read_weights
-from voicediff.training import checkpoints
+from voicediff.training import budget, checkpoints
 from voicediff.training.trainer import Trainer
 
 CONFIG = {
@@ -391,3 +392,43 @@ def test_a_mistake_in_the_configuration_names_its_place(place, capsys, overrides
 def test_a_missing_folder_is_named(place, capsys, folder):
     shutil.rmtree(place / folder)
     assert refused(capsys, train(place, "a")).startswith(f"{place / folder}")
+
+
+LONG = "training.phases.first.steps=60 training.phases.second.steps=40"
+
+
+def test_measuring_the_machine_changes_nothing_where_there_is_time(place):
+    assert train(place, "free", LONG) == 0
+    assert train(place, "bound", f"{LONG} training.minutes=60") == 0
+    assert_same(place, "free", "bound")
+    kept = json.loads((place / "bound/fitted.json").read_text())
+    assert kept["share"] == 1.0 and set(kept["seconds"]) == {"first", "second"}
+    assert all(0 < seconds < 1 for seconds in (*kept["seconds"].values(), kept["validation"]))
+
+
+def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypatch, capsys):
+    pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=1.2)
+    monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
+    wanted = f"{LONG} training.minutes=2.01 training.validate_every=20"
+    report = Trainer._report
+
+    def stop_in_step_21(self, *args):
+        if self.state.step == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+        report(self, *args)
+
+    monkeypatch.setattr(Trainer, "_report", stop_in_step_21)
+    assert train(place, "killed", wanted) == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    # 60 x 2 s + 40 x 3 s + 6 validations of 1.2 s: 247.2 s, and 120.6 s are left
+    assert "would train for 4 minutes: 49 of 100 steps instead" in capsys.readouterr().err
+    assert train(place, "killed", wanted) == 0  # goes on without measuring again
+    phases = read_config(place / "killed/config.yaml").training["phases"]
+    assert [phase["steps"] for phase in phases] == [29, 20]
+    assert checkpoints.newest(place / "killed").name == "step_00000049"
+
+
+def test_a_training_hardly_longer_than_the_trial_is_not_measured(place):
+    assert train(place, "short", "training.minutes=0.0001") == 0
+    assert not (place / "short/fitted.json").exists()
+    assert checkpoints.newest(place / "short").name == "step_00000017"

@@ -61,6 +61,8 @@ class Training:
     validation_items: items of the development set in the validation loss.
     previews: items of it that are sampled, for the metrics; the first `pictures` are shown.
     keep: checkpoints kept for going on.
+    minutes: all phases lose the same share of their steps where training would take longer than
+        this on the machine at hand, see `voicediff.training.budget`; null: no limit.
     """
 
     phases: list[Phase]
@@ -73,11 +75,14 @@ class Training:
     previews: int = 8
     pictures: int = 2
     keep: int = 2
+    minutes: float | None = None
     ema: Average = field(default_factory=Average)
 
     def __post_init__(self) -> None:
         _at_least(self, "training", 1, "validate_every", "checkpoint_every", "log_every", "keep")
         _at_least(self, "training", 0, "workers", "validation_items", "previews", "pictures")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ConfigError(f"training.minutes: expected more than 0, found {self.minutes}")
         if not self.phases:
             raise ConfigError("training.phases: empty; name at least one phase")
         names = [phase.name for phase in self.phases]

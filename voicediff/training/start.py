@@ -19,6 +19,7 @@ from voicediff.experiment import Config
 from voicediff.registry import Spec, build
 from voicediff.tasks.base import Task
 from voicediff.training import checkpoints
+from voicediff.training.budget import fit
 from voicediff.training.loggers import Logger
 from voicediff.training.options import read_training
 from voicediff.training.trainer import Folders, Trainer, accelerator
@@ -49,9 +50,11 @@ def train(request: Request) -> int:
             "this processor has no instructions for bfloat16: training in float32", file=sys.stderr
         )
     with _alone(request.experiment) if process.is_main_process else _nothing():
-        task = config.build_task(request.assets)
         loggers = build_loggers(config)
         folders = Folders(request.train, request.dev, request.experiment)
+        if stopped := fit(config, training, folders, request.assets, process):
+            return stopped
+        task = config.build_task(request.assets)
         if checkpoints.newest(request.experiment) is None:
             _begin(task, request.init_from, process.is_main_process)
         trainer = Trainer(task, config, training, loggers, folders, process)
