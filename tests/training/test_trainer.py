@@ -421,11 +421,19 @@ def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypa
     assert train(place, "killed", wanted) == 128 + signal.SIGTERM
     monkeypatch.undo()
     # 60 x 2 s + 40 x 3 s + 6 validations of 1.2 s: 247.2 s, and 120.6 s are left
-    assert "would train for 4 minutes: 49 of 100 steps instead" in capsys.readouterr().err
+    assert "would train for 4 minutes: 48 of 100 steps instead" in capsys.readouterr().err
     assert train(place, "killed", wanted) == 0  # goes on without measuring again
     phases = read_config(place / "killed/config.yaml").training["phases"]
-    assert [phase["steps"] for phase in phases] == [29, 20]
-    assert checkpoints.newest(place / "killed").name == "step_00000049"
+    assert [phase["steps"] for phase in phases] == [29, 19]
+    assert checkpoints.newest(place / "killed").name == "step_00000048"
+
+
+def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypatch):
+    pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=0.0)
+    monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
+    assert train(place, "a", f"{LONG} training.minutes=2 training.phases.first.least=50") == 0
+    phases = read_config(place / "a/config.yaml").training["phases"]
+    assert [phase["steps"] for phase in phases] == [50, 6]  # 50 x 2 s + 6 x 3 s of 120 s
 
 
 def test_a_training_hardly_longer_than_the_trial_is_not_measured(place):

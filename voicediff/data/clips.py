@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -103,15 +107,36 @@ def _check(clip: Clip, path: str | Path) -> None:
 def _mapped(path: str | Path) -> dict[str, np.ndarray]:
     """The members of the archive as arrays that lie on the disk. Raises DataError."""
     try:
-        return _map(path)
+        status = os.stat(path)
+        places = _places(str(path), status.st_mtime_ns, status.st_size)
+        archive = np.memmap(path, dtype=np.uint8, mode="r")
+        return {name: place.of(archive) for name, place in places.items()}
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise DataError(
             f"{path}: not a readable clip ({error}); delete it and run stage 2 again"
         ) from error
 
 
-def _map(path: str | Path) -> dict[str, np.ndarray]:
-    arrays = {}
+class _Place(NamedTuple):
+    """Where an array begins in the archive, in bytes, and what it is."""
+
+    begin: int
+    shape: tuple[int, ...]
+    kind: np.dtype
+
+    def of(self, archive: np.ndarray) -> np.ndarray:
+        end = self.begin + math.prod(self.shape) * self.kind.itemsize
+        if end > len(archive):
+            raise ValueError("the file ends too early")
+        return archive[self.begin : end].view(self.kind).reshape(self.shape)
+
+
+@lru_cache(maxsize=20_000)
+def _places(path: str, changed: int, size: int) -> dict[str, _Place]:
+    """Where the members lie; remembered until the file changes, since reading its headers takes longer
+    than reading a few seconds of a clip.
+    """
+    places = {}
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         for name in _NAMES:
             with archive.open(f"{name}.npy") as member:
@@ -119,11 +144,11 @@ def _map(path: str | Path) -> dict[str, np.ndarray]:
                 read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_{version[1]}")
                 shape, fortran, kind = read_header(member)
                 header = member.tell()
-            begin = _begin_of(file, archive.getinfo(f"{name}.npy")) + header
             if fortran:
                 raise ValueError(f"{name} is stored by columns")
-            arrays[name] = np.memmap(path, dtype=kind, mode="r", offset=begin, shape=shape)
-    return arrays
+            begin = _begin_of(file, archive.getinfo(f"{name}.npy")) + header
+            places[name] = _Place(begin, shape, kind)
+    return places
 
 
 def _begin_of(file, member: zipfile.ZipInfo) -> int:

@@ -25,6 +25,7 @@ class LipStacks(LipEncoder):
     Args:
         dim: width of the states.
         channels: of the strided convolutions; each halves the picture, first 88 x 88.
+        shrink: pixels a side that are averaged to one before that.
         layers, kernel: residual blocks in time, and their kernel in frames of video.
         dropout: in these blocks.
     """
@@ -33,12 +34,13 @@ class LipStacks(LipEncoder):
         self,
         dim: int = 96,
         channels: tuple[int, ...] = (16, 32, 48, 64),
+        shrink: int = 1,
         layers: int = 2,
         kernel: int = 5,
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.dim = dim
+        self.dim, self.shrink = dim, shrink
         widths = (3, *channels)
         self.pictures = nn.ModuleList(
             nn.Conv2d(a, b, 3 if i else 5, 2, 1 if i else 2)
@@ -49,7 +51,7 @@ class LipStacks(LipEncoder):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)
         self.narrow = nn.Conv2d(channels[-1], 16, 1)
-        side = -(-88 // 2 ** len(channels))
+        side = -(-(88 // shrink) // 2 ** len(channels))
         self.enter = nn.Linear(16 * side * side + 3, dim)
         self.blocks = nn.ModuleList(ConvBlock(dim, kernel, dropout) for _ in range(layers))
         self.reach = layers * (kernel // 2)
@@ -68,6 +70,7 @@ class LipStacks(LipEncoder):
         """What each frame and its neighbours show, and which of them were seen: (B, dim, T)."""
         seen = valid.to(mouth.dtype)
         mouth = (mouth * seen[..., None, None]).to(_computed_in(mouth))
+        mouth = F.avg_pool2d(mouth, self.shrink) if self.shrink > 1 else mouth
         # stacked along the last axis, pictures lie in memory as convolutions want them
         stacks = torch.stack(_neighbours(mouth), -1)  # (B, T, 88, 88, 3)
         x = rearrange(stacks, "b t h w c -> (b t) c h w")

@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 import time
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def fit(
         return stopped
     left = 60 * training.minutes - (time.monotonic() - started)
     whole = pace.seconds(training)
-    share = min(1.0, max(left, 0.0) / whole)
+    share = _share(pace, training, left)
     _shorten(training, share)
     write_json(kept, {"share": share, "seconds": pace.steps, "validation": pace.validation})
     if share < 1.0:
@@ -133,6 +134,18 @@ class Clock(Logger):
         return self.ticks[-1][1] - max(at for split, at in self.ticks if split == "train")
 
 
+def _share(pace: Pace, training: Training, seconds: float) -> float:
+    """The largest share of the steps, at most 1, with which a training ends in time, in thousandths."""
+
+    def takes(share: float) -> float:
+        tried = replace(training, phases=[replace(phase) for phase in training.phases])
+        _shorten(tried, share)
+        return pace.seconds(tried)
+
+    fitting = bisect_right(range(1001), seconds, key=lambda thousandths: takes(thousandths / 1000))
+    return max(fitting - 1, 0) / 1000
+
+
 def _shorten(training: Training, share: float) -> None:
     for phase in training.phases:
-        phase.steps = max(1, round(share * phase.steps))
+        phase.steps = max(min(phase.least, phase.steps), round(share * phase.steps))

@@ -25,6 +25,7 @@ class Phase:
     optimizer, schedule: for all turns; `optimizers` overrides by turn.
     clip: largest norm of the gradient, or null.
     freeze: prefixes of parameters that stay as they are.
+    least: steps that it keeps where `training.minutes` shortens the training.
     data: options of the task's dataset.
     """
 
@@ -39,6 +40,7 @@ class Phase:
     schedule: Spec = field(default_factory=lambda: {"name": "constant"})
     clip: float | None = 1.0
     freeze: list[str] = field(default_factory=list)
+    least: int = 1
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -90,7 +92,7 @@ class Training:
             raise ConfigError(f"training.phases: a name stands twice in {', '.join(names)}")
         for number, phase in enumerate(self.phases):
             at = f"training.phases[{number}]"
-            _at_least(phase, at, 1, "steps", "batch_size", "accumulate", "sort_pool")
+            _at_least(phase, at, 1, "steps", "batch_size", "accumulate", "sort_pool", "least")
             if not phase.turns:
                 raise ConfigError(f"{at}.turns: empty; name at least one turn of the task")
 
