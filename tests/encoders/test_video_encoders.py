@@ -26,6 +26,13 @@ LIPS = {
     },
     "talknet": {"dim": 16, "blocks": 2},
     "lip_stacks": {"dim": 8, "channels": [4, 6], "layers": 2},
+    "lip_stacks shrunk": {
+        "name": "lip_stacks",
+        "dim": 8,
+        "shrink": 2,
+        "channels": [4, 6],
+        "layers": 2,
+    },
 }
 FACE = {"name": "face_resnet18", "dim": 8, "width": 4}
 
@@ -56,7 +63,9 @@ def test_padding_and_neighbours_do_not_change_lip_states(case):
     for i, n in enumerate(lengths.tolist()):
         alone = encoder(mouth[i : i + 1, :n], torch.ones(1, n, dtype=torch.bool))
         assert (together[i : i + 1, :n] - alone).abs().max() < 2e-5 * alone.abs().max()
-        if case != "lip_stacks":  # which guesses what it has not seen from the frames around
+        if not case.startswith(
+            "lip_stacks"
+        ):  # which guesses what it has not seen from the frames around
             nothing = encoder(mouth[:1], torch.zeros(1, 9, dtype=torch.bool))[0, : 9 - n]
             assert torch.equal(together[i, n:], nothing)
 
@@ -96,6 +105,16 @@ def test_states_follow_the_motion_of_the_lips(case):
     swapped[:, [3, 4]] = mouth[:, [4, 3]]
     change = (encoder(swapped, valid) - encoder(mouth, valid)).abs().amax(-1)[0]
     assert change[3] > 1e-4 and change[4] > 1e-4
+
+
+@torch.no_grad()
+def test_shrunk_pictures_are_means_of_their_pixels():
+    encoder, mouth = made("lip_stacks shrunk"), video(1)
+    valid = torch.ones(1, 9, dtype=torch.bool)
+    means = mouth.unflatten(-1, (44, 2)).unflatten(-3, (44, 2)).mean((-1, -3), keepdim=True)
+    blocks = means.expand(-1, -1, -1, 2, -1, 2).flatten(-2).flatten(-3, -2)
+    assert not torch.equal(blocks, mouth)
+    assert (encoder(blocks, valid) - encoder(mouth, valid)).abs().max() < 1e-5
 
 
 @each
