@@ -60,6 +60,8 @@ separator=$exp${distill:+.$(basename "$distill" .yaml)}
 separated=$separator/separate_${inference_tag:-$list}
 root=$lrs3_root$vox2_root$grid_root
 corpus=$([ -n "$root" ] && basename "$root" || echo "mini_${minutes}min${speakers:+_${speakers}people}_seed$seed")
+[ "$voices" = 2 ] || corpus=${corpus}_${voices}voices
+[ -z "$noise" ] || corpus=${corpus}_noise${noise// /_}
 data=data/$corpus dump=dump/$corpus
 
 if stage 1 "data"; then
