@@ -64,6 +64,20 @@ def test_in_the_dark_all_videos_of_a_mixture_are_missing_or_all_frozen(folder):
     assert {tuple(b) for b in blind} == {(True, True), (False, False)}
 
 
+def test_under_covers_all_mouths_of_a_mixture_are_hidden(folder):
+    def hidden(item):  # a box of 40 by 40 at the least that never changes
+        still = (item["mouth"] == item["mouth"][:, :1]).all(1).sum((1, 2))
+        return tuple(still >= 40 * 40)
+
+    items = drawn(folder, VideoFaults(covered=1.0, missing=0.5, frozen=0.5))
+    assert {hidden(item) for item in items} == {(True, True)}
+    assert all(item["valid"].all() and not item["blind"].any() for item in items)
+    assert {hidden(item) for item in drawn(folder, VideoFaults(covered=0.5))} == {
+        (True, True),
+        (False, False),
+    }
+
+
 def test_who_is_alone_is_drawn_voice_by_voice(folder):
     alone = np.stack([item["alone"] for item in drawn(folder, VideoFaults(alone=0.5))])
     assert alone.any(0).all() and not alone.all(1).all() and (alone[:, 0] != alone[:, 1]).any()

@@ -28,6 +28,7 @@ class VideoFaults:
         faceless: share of voices without a picture of the face.
         alone: share of voices who are told nothing of the others' lips, as if those were out of sight.
         dark: share of mixtures in which all videos are missing, or all are frozen.
+        covered: share of mixtures in which all mouths are hidden, all the time.
     """
 
     shift: float = 0.0
@@ -45,6 +46,7 @@ class VideoFaults:
     faceless: float = 0.0
     alone: float = 0.0
     dark: float = 0.0
+    covered: float = 0.0
 
     @property
     def reach(self) -> int:
@@ -52,15 +54,15 @@ class VideoFaults:
         return int(np.ceil(max(self.shift, self.late)))
 
     def of_mixture(self, draw: np.random.Generator) -> VideoFaults:
-        """What goes wrong in one mixture: the same, or all in the dark."""
+        """What goes wrong in one mixture: the same, or to all of its voices one thing."""
         kind = draw.random()
-        if kind >= self.dark:
-            return self
-        return (
-            replace(self, missing=1.0)
-            if kind < self.dark / 2
-            else replace(self, missing=0.0, frozen=1.0)
-        )
+        if kind < self.dark / 2:
+            return replace(self, missing=1.0)
+        if kind < self.dark:
+            return replace(self, missing=0.0, frozen=1.0)
+        if kind < self.dark + self.covered:
+            return replace(self, missing=0.0, frozen=0.0, hidden=1.0)
+        return self
 
     def draw_shift(self, draw: np.random.Generator) -> int:
         """By how many samples the sound comes later than its video says."""
