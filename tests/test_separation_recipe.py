@@ -115,6 +115,19 @@ def test_repeating_the_recipe_does_nothing_again(finished, room, recipe):
 
 
 @pytest.mark.recipe
+def test_mixtures_with_noise_have_a_folder_of_their_own(finished, room, recipe):
+    usual = recipe / "data/mini_0.5min_seed1/lists"
+    before = {path: path.read_bytes() for path in usual.rglob("*.json")}
+    done = run(AVSS, *SMOKE, "--noise", "-15 0", "--stop-stage", "1", room=room)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert before and before == {path: path.read_bytes() for path in usual.rglob("*.json")}
+    noisy = (
+        recipe / "data/mini_0.5min_seed1_noise-15_0/lists" / next(iter(before)).relative_to(usual)
+    )
+    assert all(mixture.noise is not None for mixture in read_list(noisy).mixtures)
+
+
+@pytest.mark.recipe
 def test_printed_commands_can_be_pasted(finished):
     commands = re.findall(r"^\+ (.*)$", finished[0].stdout, re.M)
     assert len(commands) == 6 and all("$" not in command for command in commands)

@@ -132,6 +132,15 @@ def test_the_strong_predictor_stays_below_7_million_parameters_with_its_lips():
     assert sum(sizes) < 7 and first < 20
 
 
+def test_the_compact_model_has_the_shapes_of_the_run_that_is_reported():
+    run = CONF.parent / "runs" / "compact_mini_h200" / "config.yaml"
+    reported, now = (
+        {name: weight.shape for name, weight in read_config(path).build_task().named_parameters()}
+        for path in (run, CONF / "train_compact_mini.yaml")
+    )
+    assert now == reported
+
+
 def mixtures_seen(name):
     training = read_training(read_config(CONF / f"{name}.yaml"))
     return sum(phase.steps * phase.batch_size * phase.accumulate for phase in training.phases)
