@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from voicediff.data.clips import HOP, Clip, write_clip
+from voicediff.data.clips import HOP, SAMPLE_RATE, Clip, read_clip, write_clip
 from voicediff.data.faults import VideoFaults
 from voicediff.data.mixtures import Entry
-from voicediff.data.separation import DrawnMixtures, MixtureOptions
+from voicediff.data.separation import DrawnMixtures, MixtureOptions, read_played
 from voicediff.data.talks import Prepared, write_prepared
+from voicediff.noise import item_seed
 
 FRAMES = 6
 
@@ -82,3 +83,53 @@ def test_who_is_alone_is_drawn_voice_by_voice(folder):
     alone = np.stack([item["alone"] for item in drawn(folder, VideoFaults(alone=0.5))])
     assert alone.any(0).all() and not alone.all(1).all() and (alone[:, 0] != alone[:, 1]).any()
     assert not any(item["alone"].any() for item in drawn(folder))
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory):
+    """A clip of 60 frames whose pictures show their number, with a tone of 400 Hz."""
+    path, numbers = tmp_path_factory.mktemp("counting") / "clip.npz", np.arange(60, dtype=np.uint8)
+    tone = 9000 * np.sin(2 * np.pi * 400 / SAMPLE_RATE * np.arange(60 * HOP))
+    mouth = np.broadcast_to(numbers[:, None, None], (60, 96, 96))
+    valid, face = numbers % 2 == 0, np.zeros((224, 224, 3), np.uint8)
+    write_clip(path, Clip(tone.astype(np.int16), mouth, valid, face))
+    return path
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_a_clip_that_is_played_faster_is_higher_and_its_pictures_go_with_it(counting, speed):
+    clip = read_played(counting, 5, 40, 60, speed=speed)
+    spectrum = np.abs(np.fft.rfft(clip.audio * np.hanning(len(clip.audio))))
+    assert len(clip.audio) == 40 * HOP and len(clip) == 40
+    assert spectrum.argmax() * SAMPLE_RATE / len(clip.audio) == pytest.approx(400 * speed, abs=1)
+    shown = clip.mouth[:, 0, 0].astype(int)
+    assert (np.abs(shown - 5 - (np.arange(40) + 0.5) * speed) <= 1).all()
+    assert (clip.valid == (shown % 2 == 0)).all()
+
+
+def test_played_as_it_is_a_clip_is_what_was_stored(counting):
+    clip, stored = read_played(counting, 5, 40, 60), read_clip(counting, 5, 40)
+    assert all(np.array_equal(getattr(clip, n), getattr(stored, n)) for n in vars(stored))
+    late = read_played(counting, 5, 40, 60, shift=100)
+    assert np.array_equal(late.audio[100:], stored.audio[:-100])
+    assert np.array_equal(late.mouth, stored.mouth)
+
+
+@pytest.mark.parametrize("start", [0, 10, 20])
+def test_what_is_played_faster_ends_where_its_clip_does(counting, start):
+    clip = read_played(counting, start, 40, 60, shift=-300, speed=1.5)
+    assert clip.mouth[0, 0, 0] == 0 and clip.mouth[-1, 0, 0] == 59
+    assert len(clip.audio) == 40 * HOP
+
+
+def test_speed_changes_voices_but_not_one_voice_against_itself(folder):
+    plain = DrawnMixtures(folder, MixtureOptions(frames=FRAMES), VideoFaults())
+    fast = DrawnMixtures(folder, MixtureOptions(frames=FRAMES, speed=0.3), VideoFaults())
+    again = [[fast.item(i, seed=i) for i in range(30)] for _ in range(2)]
+    for number, (item, repeated) in enumerate(zip(*again, strict=True)):
+        assert np.array_equal(item["sources"], repeated["sources"])
+        assert not np.array_equal(item["sources"], plain.item(number, seed=number)["sources"])
+        mixture = fast.drawer.draw(item_seed(number, "draw"), item["pair"])
+        speeds = fast._speeds(mixture, number)
+        assert (np.abs(speeds - 1) <= 0.3).all()
+        assert (speeds[0] == speeds[1]) == (item["pair"] == "same-voice")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 import torch
 from torch.utils.data import Dataset
 
@@ -16,6 +18,7 @@ from voicediff.data.mixtures import (
     ALONE,
     OTHER_VOICE,
     PROTOCOLS,
+    SAME_VOICE,
     Drawer,
     Mixed,
     Mixture,
@@ -44,6 +47,9 @@ class MixtureOptions:
         faults: what goes wrong with the videos in this phase, by default what the task says. A phase
             without faults first lets a network find the lips; with all of them from the start it
             may hand back the mixture for a long time.
+        speed: clips are played faster or slower by up to this share, pictures and sound together, so that
+            voices are higher or lower and few speakers become many. What is one voice in a mixture
+            stays one.
     """
 
     protocol: str = "own"
@@ -52,6 +58,7 @@ class MixtureOptions:
     voices: int = 2
     noise: tuple[float, float] | None = None
     faults: VideoFaults | None = None
+    speed: float = 0.0
 
 
 class DrawnMixtures(Dataset):
@@ -75,9 +82,10 @@ class DrawnMixtures(Dataset):
         draw = np.random.default_rng(item_seed(seed, "video"))
         faults = self.faults.of_mixture(draw)
         clips, blind = [], []
-        for source in mixture.sources:
+        for source, speed in zip(mixture.sources, self._speeds(mixture, seed), strict=True):
             path, frames = self.clips[source.clip].path, self.clips[source.clip].entry.frames
-            clip = read_late(path, source.start, mixture.frames, frames, faults, draw)
+            shift = faults.draw_shift(draw)
+            clip = read_played(path, source.start, mixture.frames, frames, shift, speed)
             clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, faults, draw)
             if draw.random() < faults.faceless:
                 clip.face = np.zeros_like(clip.face)
@@ -85,6 +93,16 @@ class DrawnMixtures(Dataset):
             blind.append(unseen)
         alone = draw.random(len(clips)) < faults.alone
         return as_item(mixture, mix(mixture, clips), blind) | {"alone": alone}
+
+    def _speeds(self, mixture: Mixture, seed: int) -> np.ndarray:
+        """How fast each voice is played: as drawn, but no faster than its clip has frames for."""
+        count, most = len(mixture.sources), self.options.speed
+        draw = np.random.default_rng(item_seed(seed, "speed"))
+        speeds = 1 + draw.uniform(-most, most, count)
+        room = [self.clips[s.clip].entry.frames / mixture.frames for s in mixture.sources]
+        if mixture.pair == SAME_VOICE:
+            return np.full(count, min(speeds[0], *room))
+        return np.minimum(speeds, room)
 
 
 class ListedMixtures(Dataset):
@@ -146,20 +164,34 @@ def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:
     return found
 
 
-def read_late(
-    path: Path, start: int, count: int, length: int, faults: VideoFaults, draw: np.random.Generator
+def read_played(
+    path: Path, start: int, count: int, length: int, shift: int = 0, speed: float = 1.0
 ) -> Clip:
-    """Frames [start, start + count) of a clip's video with sound that is a little early or late.
+    """`count` frames of a clip of `length` frames, played `speed` times as fast from frame `start` on, or
+    from where enough is left; its sound is `shift` samples of the clip late.
 
     Where the clip ends before the shifted sound does, the sound stays in time.
     """
-    shift = faults.draw_shift(draw)
-    clip = read_clip(path, start, count)
+    span = min(length, math.ceil(count * speed))
+    start = min(start, length - span)
+    clip = read_clip(path, start, span)
+    samples = min(round(count * HOP * speed), span * HOP)
     first = start * HOP - shift
-    if shift and 0 <= first <= (length - count) * HOP:
-        around = read_clip(path, first // HOP, min(count + 1, length - first // HOP))
-        clip.audio = around.audio[first % HOP : first % HOP + count * HOP]
+    if shift and 0 <= first <= length * HOP - samples:
+        around = read_clip(path, first // HOP, min(span + 1, length - first // HOP))
+        clip.audio = around.audio[first % HOP :]
+    clip.audio = resampled(clip.audio[:samples], count * HOP)
+    shown = np.minimum(((np.arange(count) + 0.5) * speed).astype(int), span - 1)
+    clip.mouth, clip.valid = clip.mouth[shown], clip.valid[shown]
     return clip
+
+
+def resampled(sound: np.ndarray, samples: int) -> np.ndarray:
+    """16-bit sound at another rate, so that it is `samples` long."""
+    if len(sound) == samples:
+        return sound
+    played = soxr.resample(sound, len(sound), samples)[:samples]
+    return np.pad(played, (0, samples - len(played)))
 
 
 def as_item(mixture: Mixture, mixed: Mixed, blind: list[bool]) -> Item:
