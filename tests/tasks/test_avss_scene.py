@@ -7,7 +7,7 @@ import torch
 from test_avss_networks import batch_of
 from test_avss_others import separated, task_with
 
-from voicediff.tasks.avss_scene import standing_still
+from voicediff.tasks.avss_scene import in_doubt, standing_still
 
 
 @pytest.mark.parametrize("run", (1, 8, 9, 12, 20))
@@ -39,3 +39,37 @@ def test_a_video_that_stands_still_is_worth_no_more_than_none():
     missing["valid"][:, 0] = False
     assert torch.equal(separated(task, frozen), separated(task, missing))
     assert not torch.equal(separated(task, frozen), separated(task, batch))
+
+
+def voices_that_correlate(r):
+    """Two voices (1, 2, 4000) of unit power with correlation r."""
+    one, other = torch.linalg.qr(torch.randn(4000, 2, dtype=torch.float64)).Q.mT
+    return torch.stack([one, r * one + (1 - r * r) ** 0.5 * other])[None]
+
+
+@pytest.mark.parametrize(
+    ("r", "kept"), [(-0.5, 1.0), (0.2, 1.0), (0.5, 1.0), (0.75, 0.5), (1.0, 0.0)]
+)
+def test_voices_that_are_alike_get_a_share_of_the_mixture(r, kept):
+    voices = voices_that_correlate(r)
+    mixture = torch.randn(1, 4000, dtype=torch.float64)
+    found = in_doubt(voices, mixture, 0.5)
+    torch.testing.assert_close(found, kept * voices + (1 - kept) * mixture[:, None])
+    assert in_doubt(voices, mixture, 0.0) is voices
+    assert in_doubt(voices[:, :1], mixture, 0.5).equal(voices[:, :1])
+
+
+def test_of_three_voices_only_the_two_that_are_alike_are_in_doubt():
+    one, two, third = torch.linalg.qr(torch.randn(4000, 3, dtype=torch.float64)).Q.mT
+    voices = torch.stack([one, 0.9 * one + 0.19**0.5 * two, third])[None]
+    found = in_doubt(voices, voices.sum(1), 0.5)
+    torch.testing.assert_close(found[:, 2], voices[:, 2])
+    torch.testing.assert_close(found[:, :2], 0.2 * voices[:, :2] + 0.8 * voices.sum(1)[:, None])
+
+
+def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
+    task, batch = task_with("lips"), batch_of()
+    plain, task.sure = separated(task, batch), 2.0
+    wanted = in_doubt(plain, batch["mixture"], 2.0)
+    assert not torch.allclose(wanted, plain, atol=1e-3)
+    torch.testing.assert_close(separated(task, batch), wanted, atol=1e-5, rtol=1e-4)

@@ -40,6 +40,7 @@ from voicediff.tasks.avss_losses import LossWeights, heard_terms, sound_terms
 from voicediff.tasks.avss_scene import (
     Scene,
     envelopes_of,
+    in_doubt,
     scene_of,
     sounds_of,
     spectra_of,
@@ -89,6 +90,8 @@ class SpeechSeparation(Task):
         bf16: run predictor and lip encoder in bfloat16 at inference too, where the device has it.
         noise_scale: standard deviation of the prior's noise in `separate`.
         synchrony: how far videos that are early or late are looked for and moved in separation.
+        sure: how different the tracks of a mixture must be (1 less their correlation) to be handed out
+            as they are; those more alike get a share of the mixture in separation (`in_doubt`).
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
             few calls, in the turns `consistency` and `reflow`; null for all other trainings.
         assets: nothing is needed (given).
@@ -121,12 +124,13 @@ class SpeechSeparation(Task):
         bf16: bool = False,
         noise_scale: float = 1.0,
         synchrony: Synchrony = Synchrony(),
+        sure: float = 0.0,
         distillation: Distilling | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
         self.stft, self.losses, self.faults = stft, losses, faults
-        self.bf16, self.noise_scale, self.synchrony = bf16, noise_scale, synchrony
+        self.bf16, self.noise_scale, self.synchrony, self.sure = bf16, noise_scale, synchrony, sure
         self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
         self._build_encoders(encoders)
         self.envelope = nn.Linear(self.lips.dim, bands) if self.lips is not None else None
@@ -308,12 +312,16 @@ class SpeechSeparation(Task):
                     guides=_guides(told, first, guidance),
                 )
             calls = count.calls
-        voices, first = (
-            rearrange(sounds_of(self.stft, s, scene.samples), "(b s) n -> b s n", s=scene.voices)
-            * scene.level[:, None, None]
-            for s in (x, first)
-        )
+        voices, first = (self._tracks(s, scene, mixture) for s in (x, first))
         return Separated(voices, first, calls, lags)
+
+    def _tracks(self, spectra: Tensor, scene: Scene, mixture: Tensor) -> Tensor:
+        """Spectra (B S, 2, F, T) -> voices (B, S, N) at the level of the mixture."""
+        sounds = sounds_of(self.stft, spectra, scene.samples)
+        voices = rearrange(sounds, "(b s) n -> b s n", s=scene.voices)
+        return in_doubt(
+            voices * scene.level[:, None, None], mixture[:, : voices.shape[-1]], self.sure
+        )
 
     @torch.inference_mode()
     def loudness(

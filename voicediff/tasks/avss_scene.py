@@ -130,6 +130,22 @@ def sounds_of(stft: STFT, spectrum: Tensor, samples: Tensor) -> Tensor:
     return torch.cat([nn.functional.pad(w, (0, longest - w.shape[-1])) for w in parts])
 
 
+def in_doubt(voices: Tensor, mixture: Tensor, sure: float) -> Tensor:
+    """Voices (B, S, N) with as much of the mixture (B, N) as there is doubt of whose they are.
+
+    A voice that correlates by r with the one most like it keeps (1 - r) / `sure` of itself, at most
+    all, and the mixture fills the rest: tracks that two faces could have alike do harm as often as
+    good. 0 for `sure` keeps all.
+    """
+    if not sure or voices.shape[1] < 2:
+        return voices
+    unit = nn.functional.normalize(voices, dim=-1)
+    alike = (unit @ unit.mT).clamp(min=0)
+    alike = alike - alike.diagonal(dim1=1, dim2=2).diag_embed()
+    kept = ((1 - alike.amax(-1, keepdim=True)) / sure).clamp(0, 1)
+    return kept * voices + (1 - kept) * mixture[:, None]
+
+
 def envelopes_of(stft: STFT, wav: Tensor, bands: int) -> Tensor:
     """Log-power of sounds (B, N) in bands below 4 kHz, log10 P = 2 e - 1: (B, T, bands)."""
     window = torch.hann_window(stft.n_fft, device=wav.device)
