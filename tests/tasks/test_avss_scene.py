@@ -62,9 +62,11 @@ def test_voices_that_are_alike_get_a_share_of_the_mixture(r, kept):
 def test_of_three_voices_only_the_two_that_are_alike_are_in_doubt():
     one, two, third = torch.linalg.qr(torch.randn(4000, 3, dtype=torch.float64)).Q.mT
     voices = torch.stack([one, 0.9 * one + 0.19**0.5 * two, third])[None]
-    found = in_doubt(voices, voices.sum(1), 0.5)
+    mixture = torch.randn(1, 4000, dtype=torch.float64)
+    found = in_doubt(voices, mixture, 0.5)
     torch.testing.assert_close(found[:, 2], voices[:, 2])
-    torch.testing.assert_close(found[:, :2], 0.2 * voices[:, :2] + 0.8 * voices.sum(1)[:, None])
+    left = mixture - voices[:, 2]
+    torch.testing.assert_close(found[:, :2], 0.2 * voices[:, :2] + 0.8 * left[:, None])
 
 
 def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
@@ -73,3 +75,8 @@ def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
     wanted = in_doubt(plain, batch["mixture"], 2.0)
     assert not torch.allclose(wanted, plain, atol=1e-3)
     torch.testing.assert_close(separated(task, batch), wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_faint_copy_of_a_voice_puts_neither_in_doubt():
+    voices = voices_that_correlate(0.99) * torch.tensor([[[1.0], [0.1]]])
+    assert in_doubt(voices, torch.randn(1, 4000, dtype=torch.float64), 0.5).equal(voices)

@@ -90,8 +90,8 @@ class SpeechSeparation(Task):
         bf16: run predictor and lip encoder in bfloat16 at inference too, where the device has it.
         noise_scale: standard deviation of the prior's noise in `separate`.
         synchrony: how far videos that are early or late are looked for and moved in separation.
-        sure: how different the tracks of a mixture must be (1 less their correlation) to be handed out
-            as they are; those more alike get a share of the mixture in separation (`in_doubt`).
+        sure: how little two tracks must share (1 less the share of energy) to be handed out as they
+            are; in separation, those more alike get some of what the mixture holds of both (`in_doubt`).
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
             few calls, in the turns `consistency` and `reflow`; null for all other trainings.
         assets: nothing is needed (given).

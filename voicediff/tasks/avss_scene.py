@@ -133,17 +133,22 @@ def sounds_of(stft: STFT, spectrum: Tensor, samples: Tensor) -> Tensor:
 def in_doubt(voices: Tensor, mixture: Tensor, sure: float) -> Tensor:
     """Voices (B, S, N) with as much of the mixture (B, N) as there is doubt of whose they are.
 
-    A voice that correlates by r with the one most like it keeps (1 - r) / `sure` of itself, at most
-    all, and the mixture fills the rest: tracks that two faces could have alike do harm as often as
-    good. 0 for `sure` keeps all.
+    A voice that shares r of its energy, or of the other's where that is greater, with the one most like
+    it keeps (1 - r) / `sure` of itself, at most all. The rest is filled with what the mixture holds of
+    both, all but the other voices: tracks that two faces could have alike do harm as often as good.
+    A faint copy of a loud voice, as of who is silent meanwhile, puts neither in doubt. 0 for `sure`
+    keeps all.
     """
     if not sure or voices.shape[1] < 2:
         return voices
-    unit = nn.functional.normalize(voices, dim=-1)
-    alike = (unit @ unit.mT).clamp(min=0)
-    alike = alike - alike.diagonal(dim1=1, dim2=2).diag_embed()
-    kept = ((1 - alike.amax(-1, keepdim=True)) / sure).clamp(0, 1)
-    return kept * voices + (1 - kept) * mixture[:, None]
+    shared = voices @ voices.mT
+    energy = shared.diagonal(dim1=1, dim2=2)
+    louder = torch.maximum(energy[:, :, None], energy[:, None]).clamp(min=1e-12)
+    alike = (shared - energy.diag_embed()).clamp(min=0) / louder
+    most, nearest = alike.max(-1, keepdim=True)
+    kept = ((1 - most) / sure).clamp(0, 1)
+    both = voices + voices.gather(1, nearest.expand_as(voices))
+    return kept * voices + (1 - kept) * (mixture[:, None] - voices.sum(1, keepdim=True) + both)
 
 
 def envelopes_of(stft: STFT, wav: Tensor, bands: int) -> Tensor:
