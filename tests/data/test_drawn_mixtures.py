@@ -8,6 +8,7 @@ from voicediff.data.faults import VideoFaults
 from voicediff.data.mixtures import Entry
 from voicediff.data.separation import DrawnMixtures, MixtureOptions, read_played
 from voicediff.data.talks import Prepared, write_prepared
+from voicediff.errors import ConfigError
 from voicediff.noise import item_seed
 
 FRAMES = 6
@@ -133,3 +134,9 @@ def test_speed_changes_voices_but_not_one_voice_against_itself(folder):
         speeds = fast._speeds(mixture, number)
         assert (np.abs(speeds - 1) <= 0.3).all()
         assert (speeds[0] == speeds[1]) == (item["pair"] == "same-voice")
+
+
+@pytest.mark.parametrize("speed", [-0.1, 1.0])
+def test_a_speed_that_no_clip_can_be_played_at_is_refused(folder, speed):
+    with pytest.raises(ConfigError, match=r"data\.speed"):
+        drawn(folder, speed=speed)

@@ -7,6 +7,7 @@ import torch
 from test_avss_networks import batch_of
 from test_avss_others import separated, task_with
 
+from voicediff.errors import ConfigError
 from voicediff.tasks.avss_scene import in_doubt, standing_still
 
 
@@ -71,8 +72,8 @@ def test_of_three_voices_only_the_two_that_are_alike_are_in_doubt():
 
 def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
     task, batch = task_with("lips"), batch_of()
-    plain, task.sure = separated(task, batch), 2.0
-    wanted = in_doubt(plain, batch["mixture"], 2.0)
+    plain, task.sure = separated(task, batch), 1.0
+    wanted = in_doubt(plain, batch["mixture"], 1.0)
     assert not torch.allclose(wanted, plain, atol=1e-3)
     torch.testing.assert_close(separated(task, batch), wanted, atol=1e-5, rtol=1e-4)
 
@@ -80,3 +81,9 @@ def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
 def test_a_faint_copy_of_a_voice_puts_neither_in_doubt():
     voices = voices_that_correlate(0.99) * torch.tensor([[[1.0], [0.1]]])
     assert in_doubt(voices, torch.randn(1, 4000, dtype=torch.float64), 0.5).equal(voices)
+
+
+@pytest.mark.parametrize("sure", [-0.1, 1.5])
+def test_a_share_of_doubt_that_is_none_is_refused(sure):
+    with pytest.raises(ConfigError, match=r"task\.sure"):
+        task_with("lips", sure=sure)

@@ -146,6 +146,8 @@ def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
         )
     if options.voices == 1 and options.noise is None:
         raise ConfigError("data.noise: a voice alone wants noise; give a range like [-15, 0]")
+    if not 0 <= options.speed < 1:
+        raise ConfigError(f"data.speed: wants a share from 0 to less than 1, found {options.speed}")
     entries = [clip.entry for clip in clips.values()]
     return Drawer(entries, PROTOCOLS[options.protocol], options.voices, options.frames)
 

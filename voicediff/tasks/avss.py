@@ -129,6 +129,8 @@ class SpeechSeparation(Task):
         assets: Path | None = None,
     ):
         super().__init__()
+        if not 0 <= sure <= 1:
+            raise ConfigError(f"task.sure: wants a share from 0 to 1, found {sure}")
         self.stft, self.losses, self.faults = stft, losses, faults
         self.bf16, self.noise_scale, self.synchrony, self.sure = bf16, noise_scale, synchrony, sure
         self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
