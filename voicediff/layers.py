@@ -27,6 +27,16 @@ def rotate_positions(x: Tensor, base: float = 10000.0) -> Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
+def let_learn(module: nn.Module, learns: bool) -> None:
+    """Train mode for a module and its parts, but eval mode for those whose parameters are all frozen."""
+    parameters = list(module.parameters()) if learns else []
+    learns = learns and (not parameters or any(p.requires_grad for p in parameters))
+    if module.training != learns:
+        module.training = learns
+    for child in module.children():
+        let_learn(child, learns)
+
+
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of (B, C, T): frames do not see each other's statistics."""
 

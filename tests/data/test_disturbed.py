@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from voicediff.data.clips import Clip, write_clip
 from voicediff.data.disturbed import ALIGNED, CONDITIONS, DisturbedMixtures, shown_late
+from voicediff.data.faults import blurred
 from voicediff.data.mixtures import Entry, Mixture, MixtureList, Source
 from voicediff.data.separation import ListedMixtures
 from voicediff.data.talks import Prepared
@@ -89,8 +91,18 @@ def test_missing_frozen_occluded_and_blurred_are_what_they_say(prepared, made):
     occluded = disturbed(prepared, made, "occluded")["mouth"]
     hidden = (occluded != plain).mean((2, 3))
     assert (hidden > 0.1).all() and hidden.min() == pytest.approx(hidden.max(), abs=0.3)
-    blurred = disturbed(prepared, made, "blurred")["mouth"]
-    assert (blurred.std((2, 3)) < 0.7 * plain.std((2, 3))).all()
+    dim = disturbed(prepared, made, "blurred")["mouth"]
+    assert (dim.std((2, 3)) < 0.7 * plain.std((2, 3))).all()
+
+
+def test_blurring_spreads_a_point_as_a_gaussian_does_and_keeps_its_light():
+    """The filter of scipy, which knows the edges of a picture in another way, so away from them."""
+    mouth = np.zeros((2, 96, 96), np.uint8)
+    mouth[0, 48, 40:56], mouth[1, 40:56, 48] = 255, 255
+    found, _ = blurred(mouth, np.ones(2, bool), slice(None), np.random.default_rng(3))
+    width = np.random.default_rng(3).uniform(2, 10)
+    wanted = gaussian_filter(mouth.astype(float), (0, width, width), mode="constant", truncate=12)
+    assert found.max() > 5 and np.abs(found - wanted).max() < 1
 
 
 def test_another_seed_freezes_and_hides_otherwise(prepared, made):

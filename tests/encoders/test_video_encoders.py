@@ -236,3 +236,15 @@ def test_a_file_that_does_not_fit_is_described(tmp_path):
 def test_published_names_of_the_shuffled_trunk():
     names = set(made("lips3d shuffled", norm="batch").trunk.state_dict())
     assert {"stage2.0.branch1.2.weight", "stage4.3.branch2.6.bias", "conv5.1.running_var"} <= names
+
+
+@torch.no_grad()
+def test_a_shrunk_picture_is_the_mean_of_its_squares():
+    shrunk, mouth = made("lip_stacks shrunk"), video()
+    squares = torch.nn.functional.avg_pool2d(mouth, 2).repeat_interleave(2, -1)
+    told = [
+        shrunk(m, torch.ones(3, 9, dtype=torch.bool))
+        for m in (mouth, squares.repeat_interleave(2, -2))
+    ]
+    assert torch.allclose(*told, atol=1e-5)
+    assert not torch.allclose(told[0], shrunk(mouth.flip(-1), torch.ones(3, 9, dtype=torch.bool)))

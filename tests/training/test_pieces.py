@@ -234,9 +234,10 @@ def test_muon_steps_as_the_one_of_pytorch_does(shape: tuple[int, int]):
 def test_orthogonalised_matrices_keep_their_directions():
     matrices = torch.randn(2, 6, 20, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-    singular = torch.linalg.svdvals(orthogonal(matrices))
+    found = torch.stack(orthogonal(matrices))
+    singular = torch.linalg.svdvals(found)
     assert 0.6 < singular.min() and singular.max() < 1.3
-    turned = u.mT @ orthogonal(matrices) @ v.mT  # diagonal where the singular vectors are kept
+    turned = u.mT @ found @ v.mT  # diagonal where the singular vectors are kept
     assert (turned - torch.diag_embed(turned.diagonal(dim1=1, dim2=2))).abs().max() < 1e-4
 
 
@@ -246,6 +247,16 @@ def test_long_matrices_are_orthogonalised_alike_by_their_gram_matrix(smallest):
     generator = torch.Generator().manual_seed(1)
     u, _, v = torch.linalg.svd(torch.randn(3, 32, 288, generator=generator), full_matrices=False)
     x = (u * torch.logspace(0, math.log10(smallest), 32)) @ v / 6
-    exact = by_matrix(x.double())
-    assert (by_gram(x.double()) - exact).norm() < 1e-10 * exact.norm()
-    assert (by_gram(x) - exact).norm() < 2e-3 * exact.norm()
+    exact = torch.stack(by_matrix(x.double()))
+    assert (torch.stack(by_gram(x.double())) - exact).norm() < 1e-10 * exact.norm()
+    assert (torch.stack(by_gram(x)) - exact).norm() < 2e-3 * exact.norm()
+
+
+def test_matrices_of_all_shapes_are_orthogonalised_as_each_alone():
+    generator = torch.Generator().manual_seed(2)
+    shapes = [(8, 32), (32, 8), (8, 9), (16, 16), (9, 8), (1, 5), (8, 32)]
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    for matrix, together in zip(matrices, orthogonal(matrices), strict=True):
+        (alone,) = orthogonal([matrix])
+        assert together.shape == matrix.shape
+        assert torch.allclose(alone, together, atol=1e-5)

@@ -7,6 +7,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,7 +110,8 @@ def _mapped(path: str | Path) -> dict[str, np.ndarray]:
     try:
         status = os.stat(path)
         places = _places(str(path), status.st_mtime_ns, status.st_size)
-        archive = np.memmap(path, dtype=np.uint8, mode="r")
+        with open(path, "rb") as file:
+            archive = np.frombuffer(mmap(file.fileno(), 0, access=ACCESS_READ), np.uint8)
         return {name: place.of(archive) for name, place in places.items()}
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise DataError(

@@ -150,5 +150,9 @@ def blurred(mouth, valid, where: slice, draw) -> tuple[np.ndarray, np.ndarray]:
     mouth, width, side = mouth.copy(), draw.uniform(2, 10), np.arange(mouth.shape[1])
     spread = np.exp(-0.5 * ((side[:, None] - side) / width) ** 2).astype(np.float32)
     spread /= spread.sum(1, keepdims=True)
-    mouth[where] = np.rint(spread @ mouth[where] @ spread.T)
+    pictures = mouth[where].astype(np.float32)
+    for _ in range(2):  # all rows of all pictures in one product, then all columns
+        rows = pictures.reshape(-1, len(side)) @ spread.T
+        pictures = rows.reshape(pictures.shape).swapaxes(1, 2)
+    mouth[where] = np.rint(pictures)
     return mouth, valid

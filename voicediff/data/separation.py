@@ -176,14 +176,15 @@ def read_played(
     """
     span = min(length, math.ceil(count * speed))
     start = min(start, length - span)
-    clip = read_clip(path, start, span)
     samples = min(round(count * HOP * speed), span * HOP)
-    first = start * HOP - shift
-    if shift and 0 <= first <= length * HOP - samples:
-        around = read_clip(path, first // HOP, min(span + 1, length - first // HOP))
-        clip.audio = around.audio[first % HOP :]
-    clip.audio = resampled(clip.audio[:samples], count * HOP)
-    shown = np.minimum(((np.arange(count) + 0.5) * speed).astype(int), span - 1)
+    heard = start * HOP - shift
+    if not 0 <= heard <= length * HOP - samples:
+        heard = start * HOP
+    first, last = min(start, heard // HOP), max(start + span, -(-(heard + samples) // HOP))
+    clip = read_clip(path, first, last - first)
+    heard -= first * HOP
+    clip.audio = resampled(clip.audio[heard : heard + samples], count * HOP)
+    shown = np.minimum(((np.arange(count) + 0.5) * speed).astype(int), span - 1) + start - first
     clip.mouth, clip.valid = clip.mouth[shown], clip.valid[shown]
     return clip
 

@@ -168,8 +168,8 @@ class UNet(Decoder):
         bins, frames = prepared.planes.shape[-2:]
         x = fit(x_in * prepared.output_mask, bins, frames)
         x = fold(torch.cat([x, prepared.planes], 1), self.patch)
-        if self.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        x = x.contiguous(memory_format=layout)
         time = self.time(time_in)
         if prepared.vector is not None:
             time = time + prepared.vector

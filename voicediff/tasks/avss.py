@@ -28,7 +28,7 @@ from voicediff.diffusion import Diffusion, DiffusionLosses
 from voicediff.distillation import DISTILLING, Distillation, Distilling
 from voicediff.encoders.alignment import at_spectrum
 from voicediff.errors import ConfigError
-from voicediff.layers import length_mask
+from voicediff.layers import length_mask, let_learn
 from voicediff.losses import si_sdr, spectral_error
 from voicediff.noise import Noise, SeededNoise, item_seed
 from voicediff.precision import bfloat16
@@ -194,8 +194,7 @@ class SpeechSeparation(Task):
     ) -> Losses:
         """Weighted sum over voices of the terms, each voice counting as many times as it has frames."""
         weights, frames, samples = self.losses, scene.mask.sum(-1), scene.samples
-        wav, mixture = (sounds_of(self.stft, s, samples) for s in (estimate, scene.y))
-        target = sources
+        wav, mixture, target = sounds_of(self.stft, estimate, samples), scene.sound, sources
         if weights.unseen == "mixture" and self.lips is not None:
             target = torch.where(self._unknown(batch, scene)[:, None], mixture, sources)
         terms = sound_terms(weights, wav, target, sources, mixture, samples)
@@ -451,13 +450,8 @@ class SpeechSeparation(Task):
 
     def _freeze(self, turn: str) -> None:
         """Nets without a parameter to train stand in eval mode: their statistics and dropout rest."""
-        prefixes = self.turns[turn]
         for name, child in self.named_children():
-            child.train(self.training and f"{name}.".startswith(prefixes))
-        for module in self.modules():
-            parameters = list(module.parameters())
-            if parameters and not any(p.requires_grad for p in parameters):
-                module.eval()
+            let_learn(child, self.training and f"{name}.".startswith(self.turns[turn]))
 
     def _scene(self, batch: Batch) -> Scene:
         names = ("mixture", "mouth", "valid", "face", "frames")

@@ -24,12 +24,14 @@ class Scene:
     """A batch as the networks see it: one item per voice, mixtures repeated, level 1.
 
     y: (B S, 2, F, T) compressed spectrum of the mixture; mask: (B S, T) bool; samples: (B S,)
+    sound: (B S, N) the mixture itself
     mouth: (B S, T_video, 88, 88); valid: (B S, T_video); face: (B S, 3, 224, 224) in [0, 1]
     level: (B,) by which the mixture was divided; voices: S.
     alone: (B S,) bool, whose `others` are hidden; None: nobody's.
     """
 
     y: Tensor
+    sound: Tensor
     mask: Tensor
     samples: Tensor
     mouth: Tensor
@@ -73,7 +75,8 @@ def scene_of(
     keep = length_mask(samples, mixture.shape[-1])
     power = (mixture.square() * keep).sum(-1) / samples
     level = power.sqrt().clamp(min=_QUIET)
-    y = spectra_of(stft, mixture * keep / level[:, None], samples)
+    sound = mixture * keep / level[:, None]
+    y = spectra_of(stft, sound, samples)
     valid = valid & length_mask(frames, valid.shape[-1])[:, None] & ~standing_still(mouth)
 
     def each(x: Tensor) -> Tensor:
@@ -81,6 +84,7 @@ def scene_of(
 
     return Scene(
         y=each(y),
+        sound=each(sound),
         mask=each(length_mask(spectrum_frames(stft, frames), y.shape[-1])),
         samples=each(samples),
         mouth=_seen(mouth.flatten(0, 1), valid.flatten(0, 1)),
@@ -92,12 +96,15 @@ def scene_of(
 
 
 def standing_still(mouth: Tensor) -> Tensor:
-    """Pictures (..., T, H, W) that belong to `_STILL` or more in a row without any change: (..., T) bool."""
+    """Pictures (..., T, H, W) uint8 that belong to `_STILL` or more in a row without any change: (..., T) bool."""
     batch, frames = mouth.shape[:-3], mouth.shape[-3]
     still = torch.zeros(*batch, frames, dtype=torch.bool, device=mouth.device)
     if frames < _STILL:
         return still
-    alike = (mouth[..., 1:, :, :] == mouth[..., :-1, :, :]).flatten(-2).all(-1)
+    pixels = mouth.flatten(-2)
+    if pixels.shape[-1] % 8 == 0:  # eight at once
+        pixels = pixels.contiguous().view(torch.int64)
+    alike = (pixels[..., 1:, :] == pixels[..., :-1, :]).all(-1)
     stops = alike.unfold(-1, _STILL - 1, 1).all(-1)  # the run that begins here
     for step in range(_STILL):
         still[..., step : step + stops.shape[-1]] |= stops
@@ -168,4 +175,4 @@ def _seen(mouth: Tensor, valid: Tensor) -> Tensor:
     """Mouths (B, T, 96, 96) uint8 -> the middle (B, T, 88, 88), normalised, 0 where not valid."""
     edge = (mouth.shape[-1] - SEEN) // 2
     middle = mouth[..., edge : edge + SEEN, edge : edge + SEEN].float()
-    return (middle / 255 - MEAN) / STD * valid[..., None, None]
+    return middle.sub_(255 * MEAN).mul_(valid[..., None, None] / (255 * STD))

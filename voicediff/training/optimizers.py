@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -21,7 +21,9 @@ def adamw(
     weight_decay: float = 0.01,
 ) -> torch.optim.Optimizer:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019); the choice when in doubt."""
-    return torch.optim.AdamW(_groups(parameters, weight_decay), lr=lr, betas=betas, eps=eps)
+    return torch.optim.AdamW(
+        _groups(parameters, weight_decay), lr=lr, betas=betas, eps=eps, fused=True
+    )
 
 
 @register("optimizer", "adam")
@@ -32,7 +34,7 @@ def adam(
     eps: float = 1e-8,
 ) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015), as most published recipes have it."""
-    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps, fused=True)
 
 
 @register("optimizer", "sgd")
@@ -81,6 +83,7 @@ Optimizer = torch.optim.Optimizer
 
 STEPS = 5  # of the Newton-Schulz iteration, and its coefficients
 LINEAR, CUBIC, QUINTIC = 3.4445, -4.7750, 2.0315
+_TINY = 1e-7
 
 
 class MuonAndAdam(torch.optim.Optimizer):
@@ -102,7 +105,9 @@ class MuonAndAdam(torch.optim.Optimizer):
         if matrices:
             self.parts.append(Muon(self.views, lr, momentum, weight_decay))
         if rest:
-            self.parts.append(torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=0.0))
+            self.parts.append(
+                torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=0.0, fused=True)
+            )
         super().__init__([*matrices, *rest], {})
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
@@ -131,7 +136,7 @@ class Muon(torch.optim.Optimizer):
 
     `torch.optim.Muon` gives the same, one matrix after the other and always in bfloat16, which takes
     a processor without instructions for it longer than all the rest of a step. Here matrices of a
-    shape are orthogonalised together, on CPUs in float32.
+    shape (on CPUs, of as many rows) are orthogonalised together, on CPUs in float32.
     An update's root mean square is 0.2 lr, as large as AdamW's (Liu et al. 2025).
     """
 
@@ -144,22 +149,18 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[nn.Parameter]] = {}
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    shapes.setdefault(parameter.shape, []).append(parameter)
-            for shape, parameters in shapes.items():
-                self._update(shape, parameters, group)
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                self._update(parameters, group)
 
-    def _update(self, shape: torch.Size, parameters: list[nn.Parameter], group: dict) -> None:
+    def _update(self, parameters: list[nn.Parameter], group: dict) -> None:
         gradients = [parameter.grad for parameter in parameters]
         means = [self._momentum(parameter) for parameter in parameters]
         torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, means, group["momentum"])
-        updates = orthogonal(torch.stack(ahead)).to(parameters[0].dtype)
-        size = 0.2 * group["lr"] * max(shape) ** 0.5
+        updates = orthogonal(torch._foreach_lerp(gradients, means, group["momentum"]))
+        sizes = [-0.2 * group["lr"] * max(parameter.shape) ** 0.5 for parameter in parameters]
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        torch._foreach_add_(parameters, list(updates.unbind()), alpha=-size)
+        torch._foreach_add_(parameters, torch._foreach_mul(updates, sizes))
 
     def _momentum(self, parameter: nn.Parameter) -> torch.Tensor:
         state = self.state[parameter]
@@ -168,46 +169,65 @@ class Muon(torch.optim.Optimizer):
         return state["momentum_buffer"]
 
 
-def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
-    """U V^T of (N, rows, columns) with singular value decomposition U S V^T, roughly.
+def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """U V^T of matrices (rows, columns) with singular value decomposition U S V^T, roughly.
 
     Five steps of the quintic Newton-Schulz iteration that is tuned for its slope at 0 (Jordan et al.
     2024): singular values end between about 0.7 and 1.2.
     """
-    on_gpu = matrices.is_cuda and has_bfloat16("cuda")
-    x = matrices.bfloat16() if on_gpu else matrices.float()
-    wide = x.shape[1] <= x.shape[2]
-    x = x if wide else x.mT
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    long = x.shape[2] >= 3 * x.shape[1] and not on_gpu
-    x = by_gram(x) if long else by_matrix(x)
-    return x if wide else x.mT
+    wide = [_wide(x) for x in matrices]
+    on_gpu = matrices[0].is_cuda and has_bfloat16("cuda")
+    # not by the Gram matrix where that would be in bfloat16: it would lose the small singular values
+    together, method = (_shape, by_matrix) if on_gpu else (len, by_gram)
+    groups: dict[Any, list[int]] = {}
+    for number, x in enumerate(wide):
+        groups.setdefault(together(x), []).append(number)
+    found = list(matrices)
+    for numbers in groups.values():
+        for number, x in zip(numbers, method([wide[n] for n in numbers]), strict=True):
+            matrix = matrices[number]
+            found[number] = (x if x.shape == matrix.shape else x.mT).to(matrix.dtype)
+    return found
 
 
-def by_matrix(x: torch.Tensor) -> torch.Tensor:
+def by_matrix(matrices: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Of wide matrices of one shape; in bfloat16 where a GPU has it."""
+    x = torch.stack(list(matrices))
+    x = x.bfloat16() if x.is_cuda and has_bfloat16("cuda") else x
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=_TINY)
     for _ in range(STEPS):
         gram = x @ x.mT
         x = torch.baddbmm(x, _quadratic(gram), x, beta=LINEAR)
-    return x
+    return x.unbind()
 
 
-def by_gram(x: torch.Tensor) -> torch.Tensor:
-    """The same for long matrices: every step is a polynomial of the first Gram matrix, and polynomials
-    of one matrix commute, so that only the smaller side counts. In float32 equal to about 1e-4.
+def by_gram(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Of wide matrices with equally many rows: every step is a polynomial of the first Gram matrix, and
+    polynomials of one matrix commute, so that the longer side counts only twice. In float32 equal to about 1e-4.
     """
-    gram = x @ x.mT
-    linear = LINEAR * torch.eye(gram.shape[1], dtype=x.dtype, device=x.device)
+    gram = torch.stack([x @ x.mT for x in matrices])
+    norms = gram.diagonal(dim1=1, dim2=2).sum(-1).sqrt().clamp(min=_TINY)[:, None, None]
+    gram = gram / norms.square()
+    linear = LINEAR * torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
     whole = None
     for step in range(STEPS):
         factor = _quadratic(gram) + linear
         whole = factor if whole is None else factor @ whole
         if step < STEPS - 1:
             gram = factor @ (factor @ gram)
-    return whole @ x
+    return [factor @ x for factor, x in zip(whole / norms, matrices, strict=True)]
 
 
 def _quadratic(gram: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(gram, gram, gram, beta=CUBIC, alpha=QUINTIC)
+
+
+def _wide(x: torch.Tensor) -> torch.Tensor:
+    return x if len(x) <= x.shape[1] else x.mT
+
+
+def _shape(x: torch.Tensor) -> torch.Size:
+    return x.shape
 
 
 def _flat(tensor: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:

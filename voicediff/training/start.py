@@ -21,6 +21,7 @@ from voicediff.tasks.base import Task
 from voicediff.training import checkpoints
 from voicediff.training.budget import fit
 from voicediff.training.loggers import Logger
+from voicediff.training.memory import keep_freed
 from voicediff.training.options import read_training
 from voicediff.training.trainer import Folders, Trainer, accelerator
 
@@ -41,6 +42,7 @@ class Request:
 
 def train(request: Request) -> int:
     """Train, or go on training. Returns 0, or the number of the signal that stopped it."""
+    keep_freed()
     config = experiment.read_config(request.config, request.overrides)
     training = read_training(config)
     _require_folders(request)
