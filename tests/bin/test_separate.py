@@ -134,6 +134,30 @@ def test_everybody_gets_a_track_a_video_and_an_entry(videos, model, tmp_path, ca
     np.testing.assert_allclose(sum(tracks)[: len(mixture)], gain * mixture, atol=1e-3)
 
 
+def test_tracks_in_doubt_hold_of_both_or_stay_as_they_are(videos, model, tmp_path):
+    """One face, given twice: nothing tells the two tracks apart, and so each is all there is of both."""
+    quick = ("--no-video", "--nfe", "0")
+    assert separate(videos / "one.mp4", model, tmp_path / "a", *quick) == 0
+    (person,) = result(tmp_path / "a")["people"]
+    twice = [{**person, "name": name} for name in ("left", "right")]
+    (tmp_path / "boxes.json").write_text(json.dumps({"people": twice}))
+    given = ("--boxes", str(tmp_path / "boxes.json"))
+
+    def left(*options):
+        out = tmp_path / "out"
+        assert separate(videos / "one.mp4", model, out, *quick, *given, *options) == 0
+        return read_wav(out / "left.wav")[0]
+
+    mixture = read_recording(videos / "one.mp4").audio
+    kept, doubted = left("--sure", "0"), left("--sure", "1")
+
+    def unlike(track):
+        gain = track[: len(mixture)] @ mixture / (mixture @ mixture)
+        return np.square(track[: len(mixture)] - gain * mixture).sum()
+
+    assert unlike(doubted) < 1e-3 * unlike(kept)
+
+
 def test_the_person_is_framed_in_the_video(videos, model, tmp_path):
     assert separate(videos / "one.mp4", model, tmp_path / "out") == 0
     plain, framed = (
@@ -261,6 +285,7 @@ def test_what_is_left_of_a_broken_file_is_separated_and_said(videos, model, tmp_
         (["--people", "0"], "--people: wants 1 or more, found 0"),
         (["--nfe", "-1"], "--nfe: wants 0 or more"),
         (["--nfe", "0", "--samples", "3"], "the predictor's answer is always the same"),
+        (["--sure", "2"], "--sure: wants a share from 0 to 1"),
         (["--start", "2", "--end", "1"], "nothing lies between"),
         (["--yunet", "none.onnx"], "no such file"),
         (["--sampler", "eulr"], "did you mean"),

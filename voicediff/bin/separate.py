@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--consistent", action="store_true", help="tracks sum to the input while anybody is seen")
     add("--residual", action="store_true", help="also write what the tracks leave of the input")
     add("--keep-unseen", action="store_true", help="do not silence people while they are not seen")
+    add(
+        "--sure",
+        type=float,
+        metavar="SHARE",
+        help="how little two tracks must share to stay as they are; 0: all do [the model's]",
+    )
     add("--no-sync", action="store_true", help="take the video as it is, early or late")
     add("--no-video", action="store_true", help="write no mp4")
     add("--seed", type=int, default=0, help="another seed, other noise")
@@ -85,6 +91,8 @@ def run(args: argparse.Namespace) -> None:
     if not isinstance(loaded.task, SpeechSeparation):
         name = loaded.config.task["name"]
         raise ConfigError(f"{args.model}: separates nothing (task avss is needed, found {name})")
+    if args.sure is not None:
+        loaded.task.sure = args.sure
     sampler = sampler_of(args, loaded)
     detector = YunetFaces(args.yunet) if args.yunet else HaarFaces(args.smallest)
     footage = open_footage(args.input, args.start, args.end)
@@ -112,6 +120,8 @@ def check_options(args: argparse.Namespace) -> None:
         raise ConfigError("--boxes says how many people there are; leave --people out")
     if args.start < 0 or (args.end is not None and args.end <= args.start):
         raise ConfigError(f"--start {args.start:g} --end {args.end}: nothing lies between")
+    if args.sure is not None and not 0 <= args.sure <= 1:
+        raise ConfigError(f"--sure: wants a share from 0 to 1, found {args.sure:g}")
     if not 0 < args.smallest < 1:
         raise ConfigError(f"--smallest: wants a share between 0 and 1, found {args.smallest:g}")
 
