@@ -175,13 +175,14 @@ def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     Five steps of the quintic Newton-Schulz iteration that is tuned for its slope at 0 (Jordan et al.
     2024): singular values end between about 0.7 and 1.2.
     """
-    wide = [_wide(x) for x in matrices]
     on_gpu = matrices[0].is_cuda and has_bfloat16("cuda")
-    # not by the Gram matrix where that would be in bfloat16: it would lose the small singular values
-    together, method = (_shape, by_matrix) if on_gpu else (len, by_gram)
+    wide = [x if len(x) <= x.shape[1] else x.mT for x in matrices]
+    wide = [x.bfloat16() for x in wide] if on_gpu else wide
     groups: dict[Any, list[int]] = {}
     for number, x in enumerate(wide):
-        groups.setdefault(together(x), []).append(number)
+        groups.setdefault(x.shape if on_gpu else len(x), []).append(number)
+    # not by the Gram matrix in bfloat16: it would lose the small singular values
+    method = by_matrix if on_gpu else by_gram
     found = list(matrices)
     for numbers in groups.values():
         for number, x in zip(numbers, method([wide[n] for n in numbers]), strict=True):
@@ -191,9 +192,8 @@ def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def by_matrix(matrices: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-    """Of wide matrices of one shape; in bfloat16 where a GPU has it."""
+    """Of wide matrices of one shape; in their precision."""
     x = torch.stack(list(matrices))
-    x = x.bfloat16() if x.is_cuda and has_bfloat16("cuda") else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=_TINY)
     for _ in range(STEPS):
         gram = x @ x.mT
@@ -220,14 +220,6 @@ def by_gram(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 def _quadratic(gram: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(gram, gram, gram, beta=CUBIC, alpha=QUINTIC)
-
-
-def _wide(x: torch.Tensor) -> torch.Tensor:
-    return x if len(x) <= x.shape[1] else x.mT
-
-
-def _shape(x: torch.Tensor) -> torch.Size:
-    return x.shape
 
 
 def _flat(tensor: torch.Tensor, layout: torch.Tensor) -> torch.Tensor:
