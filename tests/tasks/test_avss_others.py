@@ -8,6 +8,7 @@ import torch
 from test_avss_networks import LIPS, NCSNPP, batch_of, made
 
 from voicediff.errors import ConfigError
+from voicediff.losses import si_sdr
 from voicediff.noise import SeededNoise
 from voicediff.separation import Scene, Separator
 from voicediff.tasks.avss import voice_seeds
@@ -134,3 +135,47 @@ def test_a_long_recording_has_one_lag_for_all_its_chunks():
     assert separator.lags == (3,) and tracks.shape == (1, len(scene.mixture))
     asleep = Separator(separator.task, None, longest=1.0, overlap=0.2, synchronise=False)
     assert not np.allclose(asleep.tracks(scene), tracks, atol=1e-5) and asleep.lags == (0,)
+
+
+@pytest.mark.parametrize("voices", [2, 3])
+def test_consistent_voices_share_alike_what_they_leave_and_sum_to_the_mixture(voices):
+    batch = batch_of(frames=(8, 8), voices=voices)
+    task = task_with("lips", "others")
+    plain, task.consistent = separated(task, batch), True
+    missing = batch["mixture"][:, None] - plain.sum(1, keepdim=True)
+    assert missing.abs().max() > 0.1 * batch["mixture"].abs().max()
+    found = separated(task, batch)
+    torch.testing.assert_close(found, plain + missing / voices, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.sum(1), batch["mixture"], atol=1e-5, rtol=1e-4)
+
+
+def test_nothing_is_shared_with_a_voice_alone_or_one_that_is_not_told_of_the_others():
+    batch = batch_of(frames=(8,), voices=1)
+    task = task_with("lips")
+    plain, task.consistent = separated(task, batch), True
+    assert torch.equal(separated(task, batch), plain)
+    batch = batch_of(frames=(4, 4))
+    scene = task._scene(batch)
+    scene.alone = torch.tensor([False, True, False, False])
+    sounds = torch.randn_like(scene.sound)
+    found = scene.balanced(sounds)
+    assert torch.equal(found[:2], sounds[:2])
+    torch.testing.assert_close(found[2] + found[3], scene.sound[2])
+
+
+def test_who_is_consistent_learns_from_what_is_handed_out():
+    batch = batch_of(frames=(8,))
+    task = task_with("lips", "others", losses={"envelope": 0.0, "caution": 0.0})
+    apart = task(batch, "predictor").by_item
+    task.consistent = True
+    together = task(batch, "predictor").by_item
+    assert not torch.allclose(apart, together, atol=1e-3)
+    found = separated(task, batch)[0]
+    wanted = -si_sdr(found, batch["sources"][0], batch["frames"].repeat(2) * 640, 30.0)
+    torch.testing.assert_close(together, wanted, atol=1e-2, rtol=1e-3)
+
+
+def test_voices_in_noise_do_not_sum_to_their_mixture(tmp_path):
+    task = task_with("lips", consistent=True)
+    with pytest.raises(ConfigError, match=r"task\.consistent"):
+        task.dataset(tmp_path, True, {"noise": [-15.0, 0.0]})

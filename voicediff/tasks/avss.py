@@ -92,6 +92,9 @@ class SpeechSeparation(Task):
         synchrony: how far videos that are early or late are looked for and moved in separation.
         sure: how little two tracks must share (1 less the share of energy) to be handed out as they
             are; in separation, those more alike get some of what the mixture holds of both (`in_doubt`).
+        consistent: what voices leave of the mixture is shared among them alike, in training and in
+            separation, so that they sum to it: two looks at the same two voices, from either face. For
+            mixtures without noise.
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
             few calls, in the turns `consistency` and `reflow`; null for all other trainings.
         assets: nothing is needed (given).
@@ -125,6 +128,7 @@ class SpeechSeparation(Task):
         noise_scale: float = 1.0,
         synchrony: Synchrony = Synchrony(),
         sure: float = 0.0,
+        consistent: bool = False,
         distillation: Distilling | None = None,
         assets: Path | None = None,
     ):
@@ -133,6 +137,7 @@ class SpeechSeparation(Task):
             raise ConfigError(f"task.sure: wants a share from 0 to 1, found {sure}")
         self.stft, self.losses, self.faults = stft, losses, faults
         self.bf16, self.noise_scale, self.synchrony, self.sure = bf16, noise_scale, synchrony, sure
+        self.consistent = consistent
         self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
         self._build_encoders(encoders)
         self.envelope = nn.Linear(self.lips.dim, bands) if self.lips is not None else None
@@ -155,6 +160,10 @@ class SpeechSeparation(Task):
         self, folder: Path, training: bool, options: dict[str, Any]
     ) -> DrawnMixtures | ListedMixtures:
         chosen = read_options(MixtureOptions, options, "data")
+        if training and self.consistent and chosen.noise is not None:
+            raise ConfigError(
+                "task.consistent: voices in noise do not sum to their mixture; set it to false"
+            )
         return DrawnMixtures(folder, chosen, self.faults) if training else listed(folder, chosen)
 
     def collate(self, items: list[dict], seeds: list[int]) -> Batch:
@@ -194,7 +203,7 @@ class SpeechSeparation(Task):
     ) -> Losses:
         """Weighted sum over voices of the terms, each voice counting as many times as it has frames."""
         weights, frames, samples = self.losses, scene.mask.sum(-1), scene.samples
-        wav, mixture, target = sounds_of(self.stft, estimate, samples), scene.sound, sources
+        wav, mixture, target = self._heard(estimate, scene), scene.sound, sources
         if weights.unseen == "mixture" and self.lips is not None:
             target = torch.where(self._unknown(batch, scene)[:, None], mixture, sources)
         terms = sound_terms(weights, wav, target, sources, mixture, samples)
@@ -250,7 +259,7 @@ class SpeechSeparation(Task):
         )
         weights = self.losses
         if (weights.estimate or weights.estimate_stft) and turn not in DISTILLING:
-            wav = sounds_of(self.stft, found.estimate.data, scene.samples)
+            wav = self._heard(found.estimate.data, scene)
             for name, values in heard_terms(weights, wav, sources, scene.samples).items():
                 error = (values * scene.mask.sum(-1)).sum()
                 losses.terms[name] = error.detach()
@@ -318,11 +327,16 @@ class SpeechSeparation(Task):
 
     def _tracks(self, spectra: Tensor, scene: Scene, mixture: Tensor) -> Tensor:
         """Spectra (B S, 2, F, T) -> voices (B, S, N) at the level of the mixture."""
-        sounds = sounds_of(self.stft, spectra, scene.samples)
+        sounds = self._heard(spectra, scene)
         voices = rearrange(sounds, "(b s) n -> b s n", s=scene.voices)
         return in_doubt(
             voices * scene.level[:, None, None], mixture[:, : voices.shape[-1]], self.sure
         )
+
+    def _heard(self, spectra: Tensor, scene: Scene) -> Tensor:
+        """Spectra (B S, 2, F, T) -> sounds (B S, N)."""
+        sounds = sounds_of(self.stft, spectra, scene.samples)
+        return scene.balanced(sounds) if self.consistent else sounds
 
     @torch.inference_mode()
     def loudness(

@@ -48,6 +48,21 @@ class Scene:
         mean = rearrange(mean, "b s t d -> (b s) t d")
         return mean if self.alone is None else mean * ~self.alone[:, None, None]
 
+    def balanced(self, sounds: Tensor) -> Tensor:
+        """Sounds (B S, N) that sum to the mixture: each takes as much of what is missing (Wisdom et al. 2019).
+
+        A voice alone stays as it is, and so do all of a mixture in which somebody is not told of the others.
+        """
+        if self.voices < 2:
+            return sounds
+        each = rearrange(sounds, "(b s) n -> b s n", s=self.voices)
+        mixture = self.sound[:: self.voices, None, : sounds.shape[-1]]
+        share = (mixture - each.sum(1, keepdim=True)) / self.voices
+        if self.alone is not None:
+            alone = rearrange(self.alone, "(b s) -> b s", s=self.voices).any(1)
+            share = share * ~alone[:, None, None]
+        return rearrange(each + share, "b s n -> (b s) n")
+
     def move(self, lags: Tensor) -> None:
         """Show each picture when it belongs there, `lags` (B, S) frames before it comes.
 
