@@ -21,6 +21,7 @@ from voicediff.corpora.lrs3 import make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview, write_interview
 from voicediff.corpora.lrs3.scene import draw_frame
 from voicediff.data import footage, video
+from voicediff.data.people import people_of
 from voicediff.data.video import read_recording
 from voicediff.experiment import read_config
 
@@ -217,6 +218,21 @@ def test_voices_that_the_model_cannot_tell_apart_are_said(videos, model, tmp_pat
     assert "a and b have the same voice" in capsys.readouterr().err
     (same,) = result(tmp_path / "out")["same_voice"]
     assert same["names"] == ["a", "b"] and same["si_sdr"] > 5
+
+
+def test_a_face_that_the_detector_hardly_saw_is_pointed_out(
+    videos, model, tmp_path, capsys, monkeypatch
+):
+    def hardly(*seen):
+        people = people_of(*seen)
+        people[1].found = 0.36
+        return people
+
+    monkeypatch.setattr("voicediff.bin.separate.people_of", hardly)
+    assert separate(videos / "two.mp4", model, tmp_path / "out", "--no-video") == 0
+    said = capsys.readouterr().err
+    assert "person2: the detector saw this face in 36% of its looks" in said
+    assert "person1: the detector" not in said
 
 
 def test_sound_with_pictures_of_faces(model, clips, tmp_path, capsys):

@@ -33,6 +33,7 @@ from voicediff.separation import Piece, Scene, Separator, write_tracks
 from voicediff.tasks.avss import SpeechSeparation
 
 LOOK = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s [{elapsed}<{remaining}]"
+DOUBTFUL = 0.5  # a face that the detector sees in a smaller share of its looks may be none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -257,6 +258,11 @@ def report(args: argparse.Namespace, result: People) -> None:
             "tracks): the model could not tell them apart, or they are one person"
         )
     for person in result.people:
+        if person.person.found < DOUBTFUL:
+            say(
+                f"warning: {person.person.name}: the detector saw this face in {person.person.found:.0%} of its "
+                "looks; if it is none, say how many people there are (--people) or where (--boxes)"
+            )
         print(f"{args.out / person.person.name}.wav: {person.in_words()}")
 
 
