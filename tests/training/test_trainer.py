@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -403,7 +404,8 @@ def test_measuring_the_machine_changes_nothing_where_there_is_time(place):
     assert train(place, "bound", f"{LONG} training.minutes=60") == 0
     assert_same(place, "free", "bound")
     kept = json.loads((place / "bound/fitted.json").read_text())
-    assert kept["share"] == 1.0 and set(kept["seconds"]) == {"first", "second"}
+    assert kept["shares"] == {"first": 1.0, "second": 1.0}
+    assert set(kept["seconds"]) == {"first", "second"}
     assert all(0 < seconds < 1 for seconds in (*kept["seconds"].values(), kept["validation"]))
 
 
@@ -432,9 +434,39 @@ def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypa
 def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypatch):
     pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=0.0)
     monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
+    clock = iter([0.0, 0.0, 100.0])  # the end is set, training begins, the first phase is done
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     assert train(place, "a", f"{LONG} training.minutes=2 training.phases.first.least=50") == 0
     phases = read_config(place / "a/config.yaml").training["phases"]
     assert [phase["steps"] for phase in phases] == [50, 6]  # 50 x 2 s + 6 x 3 s of 120 s
+
+
+@pytest.mark.parametrize(
+    "minutes, spent, first, second",
+    [
+        (4.0, 120.0, 60, 40),  # as in the trial: all 60 x 2 s + 40 x 3 s
+        (4.0, 180.0, 60, 13),  # half as slow again: 60 s are left for steps of 4.5 s
+        (2.0, 60.0, 30, 20),
+        (2.0, 30.0, 30, 40),  # twice as fast: 90 s are left for steps of 1.5 s, more than there are
+        (2.0, 300.0, 30, 1),  # the time is over
+    ],
+)
+def test_between_phases_the_clock_is_looked_at_again(
+    place, monkeypatch, capsys, minutes, spent, first, second
+):
+    pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=0.0)
+    monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
+    clock = iter([0.0, 0.0, spent])  # the end is set, training begins, the first phase is done
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert train(place, "a", f"{LONG} training.minutes={minutes}") == 0
+    assert checkpoints.newest(place / "a").name == f"step_{first + second:08d}"
+    phases = read_config(place / "a/config.yaml").training["phases"]
+    assert [phase["steps"] for phase in phases] == [first, second]
+    said = capsys.readouterr().err
+    planned = min(40, 2 * first // 3)
+    assert (f"{second} steps from here on in place of {planned}" in said) == (planned != second)
+    assert train(place, "a", f"{LONG} training.minutes={minutes}") == 0  # its length is kept
+    assert checkpoints.newest(place / "a").name == f"step_{first + second:08d}"
 
 
 def test_a_training_hardly_longer_than_the_trial_is_not_measured(place):

@@ -54,12 +54,15 @@ def train(request: Request) -> int:
     with _alone(request.experiment) if process.is_main_process else _nothing():
         loggers = build_loggers(config)
         folders = Folders(request.train, request.dev, request.experiment)
-        if stopped := fit(config, training, folders, request.assets, process):
+        budget, stopped = fit(config, training, folders, request.assets, process)
+        if stopped:
             return stopped
         task = config.build_task(request.assets)
         if checkpoints.newest(request.experiment) is None:
             _begin(task, request.init_from, process.is_main_process)
         trainer = Trainer(task, config, training, loggers, folders, process)
+        if budget is not None:
+            trainer.at_phase = budget.again
         if process.is_main_process:
             _settle(request, config)
         process.wait_for_everyone()

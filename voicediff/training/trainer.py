@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,6 +52,10 @@ class Trainer:
         config: read and resolved, for the seed and the sampler of validation.
         training: its checked `training:` section.
         loggers: not yet open; only the main process uses them.
+
+    Attributes:
+        at_phase: called with the number of each phase but the first before it begins; may change how many steps
+            that phase and those after it have.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Trainer:
         self.model = accelerator.prepare_model(self.task)
         self.meter = Meter(accelerator)
         self.loggers = loggers if accelerator.is_main_process else {}
+        self.at_phase: Callable[[int], None] = lambda number: None
         self.state = State()
         self.signal = 0
 
@@ -98,6 +103,7 @@ class Trainer:
                 if self.state.phase == len(phases) - 1:
                     return 0
                 self._next_phase()
+                progress.total = sum(phase.steps for phase in phases)
 
     def _update(self, turn: Turn, phase: Phase, batches: list[Batch], count: int) -> None:
         """One step of one turn: gradients of all batches and processes, clipped, applied.
@@ -226,6 +232,7 @@ class Trainer:
         self.average.n_averaged.zero_()
         self.state.phase += 1
         self.state.phase_step = 0
+        self.at_phase(self.state.phase)
         self.state.best = self.state.best_step = None
 
     # -- reports --------------------------------------------------------------------------------
