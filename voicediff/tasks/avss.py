@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ from voicediff.data.separation import (
     collate_mixtures,
     listed,
 )
-from voicediff.diffusion import Diffusion, DiffusionLosses
-from voicediff.distillation import DISTILLING, Distillation, Distilling
+from voicediff.diffusion import DiffusionLosses
+from voicediff.distillation import DISTILLING, Distilling
 from voicediff.encoders.alignment import at_spectrum
 from voicediff.errors import ConfigError
 from voicediff.layers import length_mask, let_learn
@@ -37,6 +37,14 @@ from voicediff.samplers import Sampler
 from voicediff.steering import Guide
 from voicediff.synchrony import Synchrony, find_lags
 from voicediff.tasks.avss_losses import LossWeights, heard_terms, sound_terms
+from voicediff.tasks.avss_parts import (
+    Seen,
+    distillation_of,
+    encoders_of,
+    generator_of,
+    needs_generator,
+    sizes_of,
+)
 from voicediff.tasks.avss_scene import (
     Scene,
     envelopes_of,
@@ -47,8 +55,6 @@ from voicediff.tasks.avss_scene import (
     spectrum_frames,
 )
 from voicediff.tasks.base import Batch, Losses, Preview, Task
-
-Seen = Literal["mixture", "lips", "others", "lips_tokens", "identity", "identity_tokens"]
 
 
 @dataclass
@@ -139,7 +145,7 @@ class SpeechSeparation(Task):
         self.bf16, self.noise_scale, self.synchrony, self.sure = bf16, noise_scale, synchrony, sure
         self.consistent = consistent
         self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
-        self._build_encoders(encoders)
+        self.lips, self.identity = encoders_of(encoders)
         self.envelope = nn.Linear(self.lips.dim, bands) if self.lips is not None else None
         self.predictor = None
         if predictor is not None:
@@ -148,10 +154,15 @@ class SpeechSeparation(Task):
                 predictor,
                 channels_in=2,
                 bins=stft.bins,
-                conditions=self._sizes(predictor_sees, "task.predictor_sees"),
+                conditions=sizes_of(
+                    predictor_sees, self.lips, self.identity, "task.predictor_sees"
+                ),
             )
-        self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
-        self.distillation = self._distillation(distillation)
+        self.diffusion = None
+        if needs_generator(decoder, sde, objective, predictor):
+            sizes = sizes_of(decoder_sees, self.lips, self.identity, "task.decoder_sees")
+            self.diffusion = generator_of(decoder, sde, objective, diffusion, stft.bins, sizes)
+        self.distillation = distillation_of(distillation, self.diffusion)
         self._name_turns()
 
     # -- data -----------------------------------------------------------------------------------
@@ -393,61 +404,6 @@ class SpeechSeparation(Task):
     def frame_rate(self) -> float:
         """Frames of the spectrum per second."""
         return SAMPLE_RATE / self.stft.hop
-
-    def _build_encoders(self, encoders: dict[str, Spec | None]) -> None:
-        if set(encoders) - {"lips", "identity"}:
-            raise ConfigError(
-                f"task.encoders: may have `lips` and `identity`, has {list(encoders)}"
-            )
-        self.lips, self.identity = (
-            None if encoders.get(name) is None else build("encoder", encoders[name])
-            for name in ("lips", "identity")
-        )
-
-    def _sizes(self, names: list[Seen], at: str) -> dict[str, tuple[str, int]]:
-        sizes: dict[str, tuple[str, int]] = {}
-        for name in names:
-            source, _, kind = name.partition("_")
-            if source == "mixture":
-                sizes[name] = ("maps", 2)
-                continue
-            source = "lips" if source == "others" else source
-            encoder = self.lips if source == "lips" else self.identity
-            if encoder is None:
-                raise ConfigError(f"{at}: names `{name}`, but task.encoders has no `{source}`")
-            usual = "vector" if source == "identity" else "frames"
-            sizes[name] = (kind or usual, encoder.dim)
-        return sizes
-
-    def _diffusion(
-        self,
-        decoder: Spec | None,
-        sde: Spec | None,
-        objective: Spec | None,
-        options: dict[str, Any],
-    ) -> Diffusion | None:
-        given = [part is not None for part in (decoder, sde, objective)]
-        if not any(given):
-            if self.predictor is None:
-                raise ConfigError("task: needs a predictor, or decoder, sde and objective, or both")
-            return None
-        if not all(given):
-            raise ConfigError("task: decoder, sde and objective go together; one is missing")
-        network = build(
-            "decoder",
-            decoder,
-            channels_in=2,
-            bins=self.stft.bins,
-            conditions=self._sizes(self.decoder_sees, "task.decoder_sees"),
-        )
-        return Diffusion(network, build("sde", sde), build("objective", objective), **options)
-
-    def _distillation(self, options: Distilling | None) -> Distillation | None:
-        if options is None:
-            return None
-        if self.diffusion is None:
-            raise ConfigError("task.distillation: there is no generator to distil; name a decoder")
-        return Distillation(self.diffusion, options)
 
     def _name_turns(self) -> None:
         """The turns that this configuration has; without a predictor the generator trains the lips."""
