@@ -143,3 +143,22 @@ def _install(package: Package, extra: str | None) -> str:
     extra = extra or package.extra
     target = f"'voicediff[{extra}]'" if extra else package.distribution
     return f"pip install {target}"
+
+
+def check_installed() -> list[str]:
+    """Import every package of PACKAGES that is installed; the messages of those that fail."""
+    problems = []
+    for name, package in PACKAGES.items():
+        if installed_version(package.distribution) is None:
+            continue
+        try:
+            require(name)
+        except ConfigError as error:
+            problems.append(str(error))
+    return problems
+
+
+if __name__ == "__main__":
+    found = check_installed()
+    print("\n".join(found) or "Every installed package can be imported.")
+    sys.exit(bool(found))
