@@ -12,6 +12,8 @@ from typing import Any, BinaryIO
 
 from voicediff.errors import DataError
 
+_FLUSHED = "r+b" if os.name == "nt" else "rb"  # Windows flushes only files open for writing
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -90,5 +92,5 @@ def _beside(path: Path) -> Path:
 
 def _flush(path: Path) -> None:
     """Have the content on the disk before the name points to it."""
-    with open(path, "rb") as file:
+    with open(path, _FLUSHED) as file:
         os.fsync(file.fileno())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from threading import Lock
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Spool:
         self._bytes = int(np.prod(shape, dtype=int)) * self.dtype.itemsize
         self._file = tempfile.TemporaryFile(buffering=0)
         self._length = 0
+        self._lock = Lock()  # one position for all readers
 
     def __len__(self) -> int:
         return self._length
@@ -34,11 +35,11 @@ class Spool:
         if rows.shape[1:] != self.shape:
             raise ValueError(f"rows of shape {rows.shape[1:]}, expected {self.shape}")
         data = memoryview(rows.reshape(-1)).cast("B")
-        place = self._length * self._bytes
-        while len(data):
-            written = os.pwrite(self._file.fileno(), data, place)
-            data, place = data[written:], place + written
-        self._length += len(rows)
+        with self._lock:
+            self._file.seek(self._length * self._bytes)
+            while len(data):
+                data = data[self._file.write(data) :]
+            self._length += len(rows)
 
     def __getitem__(self, part: slice) -> np.ndarray:
         """Rows [start, stop) as an array of their own."""
@@ -47,8 +48,9 @@ class Spool:
             raise IndexError("a spool is read in consecutive rows")
         count = max(stop - start, 0)
         data = bytearray(count * self._bytes)
-        view, place = memoryview(data), start * self._bytes
-        while len(view):
-            got = os.preadv(self._file.fileno(), [view], place)
-            view, place = view[got:], place + got
+        view = memoryview(data)
+        with self._lock:
+            self._file.seek(start * self._bytes)
+            while len(view):
+                view = view[self._file.readinto(view) :]
         return np.frombuffer(data, self.dtype).reshape(count, *self.shape)
