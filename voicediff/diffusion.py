@@ -305,7 +305,7 @@ class Diffusion(nn.Module):
 
 def _uniform(noise: Noise, count: int, like: Tensor) -> Tensor:
     """Numbers in [0, 1), (B, count), that follow each item's own noise."""
-    return torch.special.ndtr(noise(torch.zeros(len(like), count, device=like.device)))
+    return torch.special.ndtr(noise(torch.zeros(len(like), count))).to(like.device)
 
 
 def _times_of(t: float | Tensor, like: Tensor) -> Tensor:

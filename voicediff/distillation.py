@@ -27,6 +27,7 @@ from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.noise import Noise
 from voicediff.objectives import from_data
+from voicediff.precision import narrowed, widened
 from voicediff.registry import Spec, build
 from voicediff.sdes import SDE
 from voicediff.steering import Guide
@@ -198,13 +199,14 @@ class Distillation(nn.Module):
 
     def _drawn(self, size: int, noise: Noise, device: torch.device) -> Tensor:
         """Numbers of short steps, all equally often."""
-        share = torch.special.ndtr(noise(torch.zeros(size, 1, device=device))[:, 0])
-        return (share * self.steps).long().clamp(max=self.steps - 1)
+        share = torch.special.ndtr(noise(torch.zeros(size, 1))[:, 0])
+        return (share * self.steps).long().clamp(max=self.steps - 1).to(device)
 
     def _weight(self, student: Diffusion, t: Tensor) -> Tensor:
         if self.weighting == "data":
             return torch.ones_like(t)
-        return student.objective.gain(student.sde, t.double()).square().reciprocal().to(t.dtype)
+        gain = student.objective.gain(student.sde, widened(t))
+        return narrowed(gain.square().reciprocal(), t)
 
     @torch.no_grad()
     def _follow(self, student: Diffusion) -> None:

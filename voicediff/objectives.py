@@ -24,6 +24,7 @@ from torch import Tensor
 
 from voicediff.errors import ConfigError
 from voicediff.layers import per_item
+from voicediff.precision import narrowed, widened
 from voicediff.registry import register
 from voicediff.sdes import SDE
 
@@ -65,14 +66,14 @@ class Objective(ABC):
 
     def inputs(self, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """What the decoder sees of x and of t."""
-        a, b, sigma = (f(t.double()) for f in (sde.a, sde.b, sde.sigma))
+        a, b, sigma = (f(widened(t)) for f in (sde.a, sde.b, sde.sigma))
         if self.input == "unit":
             x = _times(1 / ((a + b).square() + sigma.square()).sqrt(), x)
         elif self.input == "residual":
             total = ((a * self.sigma_data).square() + sigma.square()).sqrt()
             x = _times(1 / total.clamp(min=1e-12), x - _times(a + b, mu))
         if self.time == "log_sigma":
-            t = (sigma.clamp(min=1e-12).log() / 4).to(t.dtype)
+            t = narrowed(sigma.clamp(min=1e-12).log() / 4, t)
         return x, t
 
     @abstractmethod
@@ -91,8 +92,8 @@ class Objective(ABC):
         """Weight (B,) of the squared error of the answer."""
         if self.weighting == "answer":
             return torch.ones_like(t)
-        at = t.double()
-        return (self.gain(sde, at).square() * _data_weight(self.weighting, sde, at)).to(t.dtype)
+        at = widened(t)
+        return narrowed(self.gain(sde, at).square() * _data_weight(self.weighting, sde, at), t)
 
     def require(self, sde: SDE) -> None:
         """Raise ConfigError where the answer would be infinite on the path.
@@ -117,8 +118,8 @@ class Objective(ABC):
 
 
 def _times(factor: Tensor, x: Tensor) -> Tensor:
-    """factor (B,) in float64 times x (B, ...), in the dtype of x."""
-    return per_item(factor, x).to(x.dtype) * x
+    """factor (B,) of `widened` times x (B, ...), in the dtype of x."""
+    return narrowed(per_item(factor, x), x) * x
 
 
 def _data_weight(weighting: Weighting, sde: SDE, t: Tensor) -> Tensor:
@@ -137,14 +138,14 @@ def _data_weight(weighting: Weighting, sde: SDE, t: Tensor) -> Tensor:
 
 def from_data(data: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
     """The noise that goes with a data prediction; 0 where the path has none (sigma = 0)."""
-    a, b, sigma = (f(t.double()) for f in (sde.a, sde.b, sde.sigma))
+    a, b, sigma = (f(widened(t)) for f in (sde.a, sde.b, sde.sigma))
     share = torch.where(sigma > 0, 1 / sigma, 0)
     return Estimate(data, _times(share, x - _times(a, data) - _times(b, mu)))
 
 
 def from_noise(noise: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
     """The data that goes with a noise prediction; its error is the noise's times sigma / a."""
-    a, b, sigma = (f(t.double()) for f in (sde.a, sde.b, sde.sigma))
+    a, b, sigma = (f(widened(t)) for f in (sde.a, sde.b, sde.sigma))
     return Estimate(_times(1 / a, x - _times(b, mu) - _times(sigma, noise)), noise)
 
 
@@ -177,10 +178,10 @@ class ScoreObjective(Objective):
         super().__init__(weighting, input, time)
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        return _times(-1 / sde.sigma(t.double()), noise)
+        return _times(-1 / sde.sigma(widened(t)), noise)
 
     def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        return from_noise(_times(-sde.sigma(t.double()), answer), sde, x, mu, t)
+        return from_noise(_times(-sde.sigma(widened(t)), answer), sde, x, mu, t)
 
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
         return sde.sigma(t).square() / sde.a(t)
@@ -224,11 +225,11 @@ class VelocityObjective(Objective):
     differentiates = True
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        da, db, dsigma = sde.derivatives(t.double())
+        da, db, dsigma = sde.derivatives(widened(t))
         return _times(da, x0) + _times(db, mu) + _times(dsigma, noise)
 
     def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        at = t.double()
+        at = widened(t)
         a, b, sigma = sde.a(at), sde.b(at), sde.sigma(at)
         da, db, dsigma = sde.derivatives(at)
         w = a * dsigma - da * sigma
@@ -250,11 +251,11 @@ class VObjective(Objective):
     """
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        cos, sin, _ = _angle(sde, t.double(), 1.0)
+        cos, sin, _ = _angle(sde, widened(t), 1.0)
         return _times(cos, noise) - _times(sin, x0)
 
     def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        at = t.double()
+        at = widened(t)
         cos, sin, total = _angle(sde, at, 1.0)
         u = _times(1 / total, x - _times(sde.b(at), mu))
         data = _times(cos, u) - _times(sin, answer)
@@ -281,11 +282,11 @@ class EDMObjective(Objective):
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         # (r - skip w) / out with w = a r + sigma z, simplified: finite at both ends
-        cos, sin, _ = _angle(sde, t.double(), self.sigma_data)
+        cos, sin, _ = _angle(sde, widened(t), self.sigma_data)
         return _times(sin / self.sigma_data, x0 - mu) - _times(cos, noise)
 
     def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        at, s = t.double(), self.sigma_data
+        at, s = widened(t), self.sigma_data
         cos, sin, total = _angle(sde, at, s)
         w = _times(1 / total, x - _times(sde.a(at) + sde.b(at), mu))
         residual = _times(cos * s, w) + _times(sin * s, answer)

@@ -1,4 +1,4 @@
-"""bfloat16 where it pays: on processors that have instructions for it."""
+"""Number formats that not every device has: bfloat16 and float64."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import platform
 
 import torch
+from torch import Tensor
 
 
 @functools.cache
@@ -19,7 +20,7 @@ def has_bfloat16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device != "cpu":
-        return True
+        return device != "mps"  # only newer Apple GPUs have it, and torch does not say which
     if platform.machine().lower() in ("x86_64", "amd64"):
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -30,3 +31,21 @@ def bfloat16(device: str, wanted: bool) -> contextlib.AbstractContextManager:
     if wanted and has_bfloat16(device):
         return torch.autocast(device, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def has_float64(device: str) -> bool:
+    """Whether `device` ("cpu", "mps" ...) holds float64 tensors; Apple's GPUs do not."""
+    return device != "mps"
+
+
+def widened(x: Tensor) -> Tensor:
+    """x in float64: where it is, or on the CPU where its device has no float64.
+
+    Meant for small tensors such as times of a batch, and for phases that add up.
+    """
+    return x.double() if has_float64(x.device.type) else x.cpu().double()
+
+
+def narrowed(x: Tensor, like: Tensor) -> Tensor:
+    """x with the dtype of `like` on its device: the way back from `widened`."""
+    return x.to(like.dtype).to(like.device)

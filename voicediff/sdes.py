@@ -24,6 +24,7 @@ from torch import Tensor
 from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.noise import Noise
+from voicediff.precision import narrowed, widened
 from voicediff.registry import register
 
 
@@ -79,13 +80,13 @@ class SDE(ABC):
 
     def time_of(self, log_snr: Tensor) -> Tensor:
         """Inverse of `log_snr` on [t_min, t_max] by bisection in float64."""
-        wanted = log_snr.double()
+        wanted = widened(log_snr)
         low, high = torch.full_like(wanted, self.t_min), torch.full_like(wanted, self.t_max)
         for _ in range(60):
             middle = (low + high) / 2
             later = self.log_snr(middle) > wanted
             low, high = torch.where(later, middle, low), torch.where(later, high, middle)
-        return ((low + high) / 2).to(log_snr.dtype)
+        return narrowed((low + high) / 2, log_snr)
 
     def marginal(self, x0: Tensor, mu: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (like x0) and standard deviation (B,) of x_t."""
@@ -107,11 +108,11 @@ class SDE(ABC):
 
 def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
     with torch.inference_mode(False), torch.enable_grad():
-        at = t.detach().clone().double().requires_grad_()
+        at = widened(t.detach().clone()).requires_grad_()
         value = function(at)
         if not value.requires_grad:  # constant in t
             return torch.zeros_like(t)
-        return torch.autograd.grad(value.sum(), at)[0].to(t.dtype)
+        return narrowed(torch.autograd.grad(value.sum(), at)[0], t)
 
 
 class _LinearBeta(SDE):
@@ -251,15 +252,16 @@ class DDPM(SDE):
         self._cubics = torch.from_numpy(smooth.c.copy())  # (4, steps), highest power first
 
     def a(self, t: Tensor) -> Tensor:
-        return self._log_a(t).exp().to(t.dtype)
+        return narrowed(self._log_a(t).exp(), t)
 
     def sigma(self, t: Tensor) -> Tensor:
-        return (-torch.expm1(2 * self._log_a(t))).sqrt().to(t.dtype)
+        return narrowed((-torch.expm1(2 * self._log_a(t))).sqrt(), t)
 
     def _log_a(self, t: Tensor) -> Tensor:
-        place = t.double() * self.steps
+        """In float64, see `widened`."""
+        place = widened(t) * self.steps
         step = place.detach().long().clamp(0, self.steps - 1)
-        c3, c2, c1, c0 = self._cubics.to(t.device)[:, step]
+        c3, c2, c1, c0 = self._cubics.to(place.device)[:, step]
         past = place - step
         return ((c3 * past + c2) * past + c1) * past + c0
 
@@ -366,10 +368,10 @@ class BBED(SDE):
         return t
 
     def sigma(self, t: Tensor) -> Tensor:
-        s, rest, rate = t.double(), 1 - t.double(), math.log(self.k)
+        s, rest, rate = widened(t), 1 - widened(t), math.log(self.k)
         grown = torch.expm1(2 * rate * s) + s
         grown = grown + 2 * self.k**2 * rate * rest * _expi_difference(-2 * rate, s)
-        return (self.c * rest * grown).sqrt().to(t.dtype)
+        return narrowed((self.c * rest * grown).sqrt(), t)
 
     def linear(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rate = 1 / (1 - t)

@@ -25,10 +25,10 @@ class Times(ABC):
 
     def draw(self, sde: SDE, noise: Noise, like: Tensor) -> Tensor:
         """One time per item (B,), from the item's own noise; like (B, ...) says batch and device."""
-        z = noise(torch.zeros(len(like), 2, device=like.device))
+        z = noise(torch.zeros(len(like), 2))  # few numbers: on the CPU every function is at hand
         t = self.from_normal(sde, z[:, 0]).clamp(sde.t_min, sde.t_max)
         ends = torch.special.ndtr(z[:, 1]) < self.at_end
-        return torch.where(ends, sde.t_max, t)
+        return torch.where(ends, sde.t_max, t).to(like.device)
 
     @abstractmethod
     def from_normal(self, sde: SDE, z: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class LogSNRTimes(Times):
     """Uniform in lambda = log(a / sigma) between the ends: as many draws per step of a log-SNR grid."""
 
     def from_normal(self, sde: SDE, z: Tensor) -> Tensor:
-        ends = torch.tensor([sde.t_max, sde.t_min], dtype=torch.float64, device=z.device)
+        ends = torch.tensor([sde.t_max, sde.t_min], dtype=torch.float64)
         start, stop = sde.log_snr(ends).clamp(min=-7.0)
         return sde.time_of(torch.lerp(start, stop, torch.special.ndtr(z.double()))).to(z.dtype)
 

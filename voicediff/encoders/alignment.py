@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from voicediff.precision import narrowed, widened
+
 
 def at_spectrum(
     states: Tensor, count: int, fps: float, frame_rate: float, frames: Tensor | None = None
@@ -16,13 +18,15 @@ def at_spectrum(
     nearest one is held: where `frames` (B,) says how long each item is, its own last one, not what
     it is padded with.
     """
-    times = torch.arange(count, device=states.device, dtype=torch.float64) / frame_rate
     if frames is None:
         frames = states.new_full(states.shape[:1], states.shape[1], dtype=torch.long)
     last = (frames[:, None] - 1).clamp(min=0)
-    place = (times * fps - 0.5).clamp(min=0).minimum(last.to(times))
-    before = place.floor().long()
-    share = (place - before).to(states.dtype)[..., None]
+    end = widened(last)
+    times = torch.arange(count, device=end.device, dtype=torch.float64) / frame_rate
+    place = (times * fps - 0.5).clamp(min=0).minimum(end)
+    before = place.floor()
+    share = narrowed(place - before, states)[..., None]
+    before = before.long().to(states.device)
     return torch.lerp(_picked(states, before), _picked(states, (before + 1).minimum(last)), share)
 
 

@@ -20,6 +20,7 @@ from voicediff.data.separation import MixtureOptions
 from voicediff.data.talks import Prepared, write_prepared
 from voicediff.gates.gate import Gate, below, not_measured
 from voicediff.gates.video import moved
+from voicediff.precision import widened
 from voicediff.registry import read_options
 from voicediff.tasks.avss import SpeechSeparation
 
@@ -74,7 +75,7 @@ def flashes(task: SpeechSeparation, cond: Conditions) -> Tensor:
 
 def centres(weights: Tensor) -> Tensor:
     """Centre of gravity (B,) in steps of weights (B, T) that are zero but around one place."""
-    weights = weights.double() * (weights > 0.01 * weights.amax(1, keepdim=True))
+    weights = widened(weights * (weights > 0.01 * weights.amax(1, keepdim=True)))
     steps = torch.arange(weights.shape[1], device=weights.device)
     return (weights * steps).sum(1) / weights.sum(1)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from voicediff.errors import ConfigError
 from voicediff.layers import per_item
 from voicediff.objectives import Estimate
+from voicediff.precision import narrowed, widened
 from voicediff.registry import register
 from voicediff.samplers.base import Sampler, Walk
 from voicediff.sdes import SDE
@@ -52,7 +53,7 @@ class RK45(Sampler):
         return None
 
     def walk(self, walk: Walk, x: Tensor) -> Tensor:
-        t = torch.full((len(x),), walk.nodes[0].t, dtype=torch.float64, device=x.device)
+        t = widened(x.new_ones(len(x))) * walk.nodes[0].t
         end = walk.nodes[-1].t
         _ = walk.nodes[0].derivatives  # refuses an infinite slope
         h = (t - end) / 50
@@ -85,22 +86,22 @@ class RK45(Sampler):
         return there, slopes[-1], error / (self.tolerance * torch.maximum(_norm(x), _norm(there)))
 
     def _slope(self, walk: Walk, x: Tensor, t: Tensor) -> Tensor:
-        return _velocity(walk.sde, walk.estimate_at(x, t.to(x.dtype)), walk.mu, t)
+        return _velocity(walk.sde, walk.estimate_at(x, narrowed(t, x)), walk.mu, t)
 
 
 def _velocity(sde: SDE, thought: Estimate, mu: Tensor, t: Tensor) -> Tensor:
-    da, db, dsigma = (per_item(d, mu).to(mu.dtype) for d in sde.derivatives(t))
+    da, db, dsigma = (narrowed(per_item(d, mu), mu) for d in sde.derivatives(t))
     return da * thought.data + db * mu + dsigma * thought.noise
 
 
 def _moved(x: Tensor, h: Tensor, weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:
     change = sum(w * slope for w, slope in zip(weights, slopes, strict=True) if w)
-    return x - per_item(h, x).to(x.dtype) * change
+    return x - narrowed(per_item(h, x), x) * change
 
 
 def _chosen(accept: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    return torch.where(per_item(accept, new), new, old)
+    return torch.where(per_item(accept, new).to(new.device), new, old)
 
 
 def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x.flatten(1), dim=1).double()
+    return widened(torch.linalg.vector_norm(x.flatten(1), dim=1))

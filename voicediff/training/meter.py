@@ -6,23 +6,21 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from voicediff.precision import has_float64
 from voicediff.tasks.base import Losses
 
 BINS = 10  # of t in [0, 1]
 
 
 class Meter:
-    """Weighted means, summed in double precision on the device they come from."""
+    """Weighted means, summed in float64: on the device of training, or the CPU where it has none."""
 
     def __init__(self, accelerator: Accelerator):
         self.accelerator = accelerator
         self.sums: dict[str, Tensor] = {}  # name -> (sum, weight)
 
     def add(self, name: str, total: Tensor | float, weight: Tensor | float) -> None:
-        pair = [
-            torch.as_tensor(value).detach().to(self.device).double() for value in (total, weight)
-        ]
-        now = torch.stack(pair)
+        now = torch.stack([self._summand(value) for value in (total, weight)])
         self.sums[name] = self.sums[name] + now if name in self.sums else now
 
     def add_losses(self, turn: str, losses: Losses, count: int) -> None:
@@ -57,10 +55,17 @@ class Meter:
         """Go on from what `totals` said."""
         keep = float(self.accelerator.is_main_process)
         self.sums = {
-            name: torch.tensor(pair, dtype=torch.float64, device=self.device) * keep
+            name: torch.stack([self._summand(value) for value in pair]) * keep
             for name, pair in totals.items()
         }
 
+    def _summand(self, value: Tensor | float) -> Tensor:
+        if not isinstance(value, Tensor):
+            value = torch.tensor(value, dtype=torch.float64)
+        return value.detach().to(self.device).double()
+
     @property
     def device(self) -> torch.device:
-        return self.accelerator.device
+        """Where the sums are kept."""
+        device = self.accelerator.device
+        return device if has_float64(device.type) else torch.device("cpu")

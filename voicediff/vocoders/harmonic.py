@@ -9,6 +9,7 @@ from torch import Tensor
 from voicediff.audio import MelSpec
 from voicediff.errors import DataError
 from voicediff.noise import Noise
+from voicediff.precision import narrowed, widened
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.frames import Framing
@@ -55,7 +56,7 @@ class Harmonic(Vocoder):
         breath = self._noise(mel.new_empty(mel.shape[0], frames * hop), noise)
         wav = torch.empty_like(breath)
         curve = F.pad(without_gaps(f0.to(mel)), (1, 1), mode="replicate")  # (B, T + 2)
-        phase = torch.zeros(len(mel), 1, dtype=torch.float64, device=mel.device)  # at `done`
+        phase = widened(mel.new_zeros(len(mel), 1))  # at `done`
         for done in range(0, frames, self.chunk):
             first, end = max(done - self.REACH, 0), min(done + self.chunk, frames)
             last = min(end + self.REACH, frames)
@@ -79,7 +80,7 @@ class Harmonic(Vocoder):
         Their phases grow with the square of their number, so that they do not pile up to pulses.
         """
         rate = self.spec.sample_rate
-        cycles = (phases[:, :-1] % 1).to(hertz)
+        cycles = narrowed(phases[:, :-1] % 1, hertz)
         source = torch.zeros_like(hertz)
         for number in range(1, int(rate / 2 / hertz.min()) + 1):
             room = ((rate / 2 - number * hertz) / hertz).clamp(0, 1)  # fades before it aliases

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from voicediff.precision import narrowed, widened
+
 
 def without_gaps(f0: Tensor) -> Tensor:
     """F0 (B, T) that goes on straight through unvoiced frames; 100 Hz where nothing is voiced."""
@@ -27,11 +29,12 @@ def without_gaps(f0: Tensor) -> Tensor:
 def cycles_and_hertz(curve: Tensor, hop: int, sample_rate: int) -> tuple[Tensor, Tensor]:
     """From F0 of frames and one neighbour each side (B, T + 2): the oscillation between samples.
 
-    Returns cycles (B, T hop + 1), float64, from 0 on, and Hz (B, T hop).
+    Returns cycles (B, T hop + 1) from 0 on, in float64 (see `widened`): in float32 their fractions
+    would be lost after seconds; and Hz (B, T hop).
     """
     hertz = F.interpolate(curve[:, None], scale_factor=hop, mode="linear", align_corners=False)
     hertz = hertz[:, 0, hop:-hop]
-    cycles = (hertz.double() / sample_rate).cumsum(1)
+    cycles = (widened(hertz) / sample_rate).cumsum(1)
     return F.pad(cycles, (1, 0)), hertz
 
 
@@ -44,7 +47,7 @@ def pulses(cycles: Tensor, hertz: Tensor, sample_rate: int) -> Tensor:
     """
     room = sample_rate / 2 / hertz
     highest = room.floor() - 1
-    cycles = (cycles % 1).to(hertz)
+    cycles = narrowed(cycles % 1, hertz)
     half = torch.pi * (cycles - (cycles > 0.5).to(hertz))  # a / 2 in (-pi / 2, pi / 2]
     bottom = half.sin()
     near = bottom.abs() < 1e-4  # there both are as good as linear

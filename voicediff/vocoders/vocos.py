@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from voicediff.audio import MelSpec
 from voicediff.errors import DataError
 from voicediff.noise import Noise
+from voicediff.precision import widened
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.convnext import ConvNeXt
@@ -141,7 +142,7 @@ class SourceVocos(_Spectral):
         f0 = f0.to(mel)
         breath = self._noise(mel.new_empty(mel.shape[0], frames * hop), noise)
         curve = F.pad(without_gaps(f0), (1, 1), mode="replicate")  # (B, T + 2)
-        phase = torch.zeros(len(mel), 1, dtype=torch.float64, device=mel.device)  # at `start`
+        phase = widened(mel.new_zeros(len(mel), 1))  # at `start`
         pieces = []
         for start in range(0, frames, self.chunk):
             first, stop = max(start - context, 0), min(start + self.chunk, frames)
