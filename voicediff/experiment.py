@@ -29,6 +29,7 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from voicediff.config import dump_yaml, only_keys, override, plain, read_yaml
+from voicediff.devices import chosen
 from voicediff.errors import ConfigError, DataError
 from voicediff.files import replacing, write_json, write_text
 from voicediff.registry import Spec, build, import_parts
@@ -122,12 +123,13 @@ def load(
 
     Args:
         ema: the averaged weights, else the raw ones.
-        device: None takes a GPU if there is one.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`; None takes a CUDA GPU if there is one.
         weights: `best` or `last`; by default the best where there is one.
 
-    Raises DataError where a file is missing, damaged or does not fit the others.
+    Raises DataError where a file is missing, damaged or does not fit the others, ConfigError for a
+    device that is not there.
     """
-    folder = Path(folder)
+    folder, place = Path(folder), chosen(device)
     config = folder / "config.yaml"
     if not config.is_file():
         raise DataError(f"{folder}: not an experiment folder (config.yaml is missing)")
@@ -138,13 +140,12 @@ def load(
     config = read_config(config)
     task = config.build_task(assets if assets.is_dir() else None)
     fit_weights(task, tensors, str(path))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     sampler, recommended = config.sampler, folder / RECOMMENDED
     if recommended.is_file():
         sampler = Spec(read_yaml(recommended), str(recommended))
     else:
         recommended = None
-    return Experiment(task.to(device).eval(), config, sampler, folder, about["step"], recommended)
+    return Experiment(task.to(place).eval(), config, sampler, folder, about["step"], recommended)
 
 
 def weights_hash(folder: str | Path) -> str:

@@ -179,6 +179,13 @@ def import_parts(modules: Iterable[str], beside: str | Path = ".") -> list[Path]
     return files
 
 
+def imported_files() -> list[Path]:
+    """The files that `import_parts` has imported in this process, first ones first."""
+    modules = list(sys.modules.values())
+    parts = [module for module in modules if getattr(module, "_voicediff_part", False)]
+    return [Path(module.__spec__.origin).resolve() for module in parts]
+
+
 def _import_file(name: str, path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)

@@ -65,7 +65,8 @@ class Toy(Task):
     def dataset(self, folder: Path, training: bool, options: dict[str, Any]) -> Sequences:
         return Sequences(folder, options.get("crop"))
 
-    def collate(self, items: list[tuple[str, Tensor]], seeds: list[int]) -> Batch:
+    @staticmethod
+    def collate(items: list[tuple[str, Tensor]], seeds: list[int]) -> Batch:
         names, rows = zip(*items, strict=True)
         lengths = torch.tensor([len(row) for row in rows])
         x = nn.utils.rnn.pad_sequence(list(rows), batch_first=True)

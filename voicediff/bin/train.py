@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fine-tune: begin with the weights of another experiment, as far as they fit",
     )
     parser.add_argument(
+        "--device", help="cpu, cuda, cuda:1, mps (Apple GPU) [CUDA if there is one, else cpu]"
+    )
+    parser.add_argument(
         "--resume-with-new-config",
         action="store_true",
         help="go on although the configuration differs from the folder's",
@@ -52,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         experiment=args.exp,
         init_from=args.init_from,
         new_config=args.resume_with_new_config,
+        device=args.device,
     )
     stopped = train(request)
     if stopped:

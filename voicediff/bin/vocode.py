@@ -16,6 +16,7 @@ import torch
 
 from voicediff import experiment
 from voicediff.audio import MelSpec, f0, log_mel, read_wav, write_wav
+from voicediff.devices import chosen
 from voicediff.errors import DataError
 from voicediff.noise import SeededNoise
 from voicediff.vocoders import Vocoder
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     spec = None if args.model is None else experiment.load(args.model).task.mel
     named = find_vocoder(args.vocoder, spec, args.model)
     mel, pitch = read_input(args, named.vocoder)
-    wav = sound_of(named.vocoder.to(args.device), mel, pitch, args.seed)
+    wav = sound_of(named.vocoder.to(chosen(args.device)), mel, pitch, args.seed)
     write_wav(args.out, wav, named.vocoder.sample_rate)
     print(f"{args.out}: {len(wav) / named.vocoder.sample_rate:.2f} s, {named.title}")
 

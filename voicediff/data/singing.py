@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,7 +155,7 @@ class SingingDataset(Dataset):
         self.crop = None if crop is None else round(crop * frame_rate / MULTIPLE) * MULTIPLE
         self.entries = read_index(self.folder)
         self.lengths = [entry["frames"] for entry in self.entries]
-        self.aligned = lru_cache(maxsize=None)(self._aligned)
+        self.aligned = Remembered(self._aligned)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -180,6 +181,25 @@ class SingingDataset(Dataset):
         frames = mel.shape[1]
         aligned = align_score(score, self.tokenizer, frames, self.frame_rate, self.timing)
         return aligned, mel, f0
+
+
+class Remembered:
+    """A function of an index that is computed once for each.
+
+    Unlike `functools.cache` of a method it can be pickled, without what it remembers: workers that
+    are started anew receive it with their dataset.
+    """
+
+    def __init__(self, function: Callable[[int], Any]):
+        self.function, self.values = function, {}
+
+    def __call__(self, index: int) -> Any:
+        if index not in self.values:
+            self.values[index] = self.function(index)
+        return self.values[index]
+
+    def __reduce__(self) -> tuple[type, tuple[Callable[[int], Any]]]:
+        return type(self), (self.function,)
 
 
 def read_index(folder: Path) -> list[dict]:

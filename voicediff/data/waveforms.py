@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import scipy.signal
 import torch
 from torch.utils.data import Dataset
 
 from voicediff.audio import MelSpec, log_mel, read_wav
-from voicediff.data.singing import read_index
+from voicediff.audio.resampling import stretched
+from voicediff.data.singing import Remembered, read_index
 from voicediff.errors import DataError
 
 MARGIN = 3  # frames read on each side, so that the mel of a stretch is that of the whole
@@ -57,8 +56,8 @@ class SoundDataset(Dataset):
                 raise DataError(f"{mels}: no mel of an utterance of {folder}; make them first")
         self.lengths = [entry["frames"] for entry in self.entries]
         self.frames = max(round(variation.crop * spec.frame_rate), 8)
-        self.sound = lru_cache(maxsize=None)(self._sound)
-        self.pitch = lru_cache(maxsize=None)(self._pitch)
+        self.sound = Remembered(self._sound)
+        self.pitch = Remembered(self._pitch)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -107,9 +106,7 @@ class SoundDataset(Dataset):
         left, right = max(-start, 0), max(start + count - len(sound), 0)
         part = sound[max(start, 0) : max(start + count, 0)].astype(np.float32) / 32767
         part = np.pad(part, (left, right))[:count]
-        if count == frames * self.spec.hop:
-            return part
-        return scipy.signal.resample(part, frames * self.spec.hop).astype(np.float32)
+        return stretched(part, frames * self.spec.hop)
 
     def _sound(self, index: int) -> tuple[np.ndarray, int]:
         """The utterance as 16 bit, at the recording's own rate: what is above ours may come down."""

@@ -177,8 +177,7 @@ class SpeechSeparation(Task):
             )
         return DrawnMixtures(folder, chosen, self.faults) if training else listed(folder, chosen)
 
-    def collate(self, items: list[dict], seeds: list[int]) -> Batch:
-        return collate_mixtures(items, seeds)
+    collate = staticmethod(collate_mixtures)
 
     def count(self, batch: Batch) -> int:
         return int(spectrum_frames(self.stft, batch["frames"]).sum()) * batch["sources"].shape[1]

@@ -63,12 +63,14 @@ class Task(nn.Module, ABC):
         `lengths`, a list of sizes in frames (read only where a phase sorts by length).
         """
 
+    @staticmethod
     @abstractmethod
-    def collate(self, items: list[Any], seeds: list[int]) -> Batch:
+    def collate(items: list[Any], seeds: list[int]) -> Batch:
         """Pad items to a batch, on the CPU (the trainer moves tensors, also those in dataclasses).
 
         `batch["seeds"]` are the items' seeds for t and noise, `batch["utts"]` their names, which
-        the trainer reports when a loss is not finite.
+        the trainer reports when a loss is not finite. It is static because workers receive it: with
+        a method they would receive the model too.
         """
 
     @abstractmethod

@@ -185,7 +185,8 @@ class SingingSynthesis(Task):
             folder, self.tokenizer, self.timing, self.mel.frame_rate, options.get("crop")
         )
 
-    def collate(self, items: list[dict], seeds: list[int]) -> Batch:
+    @staticmethod
+    def collate(items: list[dict], seeds: list[int]) -> Batch:
         score = collate_scores([item["score"] for item in items])
         size = score.mask.shape[1]
         return {

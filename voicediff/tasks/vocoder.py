@@ -86,7 +86,8 @@ class Vocoding(Task):
             variation = Variation(crop=variation.crop)
         return SoundDataset(folder, self.mel, variation)
 
-    def collate(self, items: list[dict], seeds: list[int]) -> Batch:
+    @staticmethod
+    def collate(items: list[dict], seeds: list[int]) -> Batch:
         stacked = {
             name: torch.stack([torch.from_numpy(item[name]) for item in items])
             for name in ("wav", "mel", "f0")

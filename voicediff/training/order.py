@@ -6,18 +6,22 @@ of workers or processes.
 
 from __future__ import annotations
 
+import pickle
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from voicediff.errors import DataError
+from voicediff.errors import ConfigError, DataError
 from voicediff.noise import item_seed
+from voicediff.registry import import_parts, imported_files
 from voicediff.tasks.base import Batch, Task
 
 
@@ -86,11 +90,13 @@ def share(draws: Sequence[Draw], batches: int, process: int, processes: int) -> 
 
 
 class Drawn(Dataset):
-    """A task's dataset, indexed by draws. A DataError is handed on as a value: workers would wrap it
-    into the text of a traceback."""
+    """A task's dataset, indexed by draws, and how its items become a batch.
 
-    def __init__(self, dataset: Dataset):
-        self.dataset = dataset
+    A DataError is handed on as a value: workers would wrap it into the text of a traceback.
+    """
+
+    def __init__(self, dataset: Dataset, collate: Callable[[list[Any], list[int]], Batch]):
+        self.dataset, self._collate = dataset, collate
 
     def __getitem__(self, draw: Draw) -> tuple[Any, int] | DataError:
         try:
@@ -98,23 +104,42 @@ class Drawn(Dataset):
         except DataError as error:
             return error
 
+    def collate(self, pairs: list[tuple[Any, int] | DataError]) -> Batch | DataError:
+        """Items with their seeds -> a batch; where one is an error, that error."""
+        for pair in pairs:
+            if isinstance(pair, DataError):
+                return pair
+        items, seeds = zip(*pairs, strict=True)
+        return self._collate(list(items), list(seeds))
+
+    def __reduce__(self) -> tuple[Callable[..., Drawn], tuple[list[Path], bytes]]:
+        """To a worker that is started anew: it has yet to import the user's files."""
+        try:
+            content = pickle.dumps((self.dataset, self._collate))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"training.workers: the dataset or collate cannot be sent to a worker ({error}); "
+                "set it to 0"
+            ) from error
+        return _unpickled, (imported_files(), content)
+
+
+def _unpickled(files: list[Path], content: bytes) -> Drawn:
+    for path in files:
+        if path.stem not in sys.modules:
+            import_parts([path.name], path.parent)
+    return Drawn(*pickle.loads(content))
+
 
 def load(
     task: Task, dataset: Dataset, batches: Iterable[list[Draw]], workers: int
 ) -> Iterator[Batch]:
     """The collated batches in the order given, prepared by `workers` processes."""
-
-    def collate(pairs: list[tuple[Any, int] | DataError]) -> Batch | DataError:
-        for pair in pairs:
-            if isinstance(pair, DataError):
-                return pair
-        items, seeds = zip(*pairs, strict=True)
-        return task.collate(list(items), list(seeds))
-
+    drawn = Drawn(dataset, task.collate)
     loader = DataLoader(
-        Drawn(dataset),
+        drawn,
         batch_sampler=batches,
-        collate_fn=collate,
+        collate_fn=drawn.collate,
         num_workers=workers,
         worker_init_fn=_ignore_signals,
         pin_memory=torch.cuda.is_available(),

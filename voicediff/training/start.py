@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate.state import AcceleratorState
+from filelock import FileLock, Timeout
 
 from voicediff import experiment
 from voicediff.encoders.pretrained import load_pretrained
@@ -38,6 +38,7 @@ class Request:
     overrides: Sequence[str] = ()
     init_from: Path | None = None
     new_config: bool = False
+    device: str | None = None
 
 
 def train(request: Request) -> int:
@@ -46,7 +47,7 @@ def train(request: Request) -> int:
     config = experiment.read_config(request.config, request.overrides)
     training = read_training(config)
     _require_folders(request)
-    process = accelerator(training.precision)
+    process = accelerator(training.precision, request.device)
     if training.precision == "bf16" and process.mixed_precision == "no" and process.is_main_process:
         print(
             "this processor has no instructions for bfloat16: training in float32", file=sys.stderr
@@ -142,12 +143,15 @@ def _require_folders(request: Request) -> None:
 def _alone(folder: Path) -> Iterator[None]:
     """No two trainings write to one folder; the lock goes with the process, not its workers."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"{folder}: another training is running here") from None
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DataError(f"{folder}: another training is running here") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager

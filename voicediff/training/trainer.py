@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from voicediff.devices import chosen
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.experiment import Config
 from voicediff.noise import item_seed
@@ -101,6 +104,8 @@ class Trainer:
                     if stop:
                         return stop
                 if self.state.phase == len(phases) - 1:
+                    for logger in self.loggers.values():
+                        logger.end()
                     return 0
                 self._next_phase()
                 progress.total = sum(phase.steps for phase in phases)
@@ -175,7 +180,8 @@ class Trainer:
     def _to_device(self, batch: Any) -> Any:
         """Tensors in mappings, sequences and dataclasses, moved."""
         if isinstance(batch, Tensor):
-            return batch.to(self.accelerator.device, non_blocking=True)
+            device = self.accelerator.device
+            return batch.to(device, non_blocking=device.type == "cuda")  # else memory is not pinned
         if isinstance(batch, dict):
             return {key: self._to_device(value) for key, value in batch.items()}
         if isinstance(batch, (list, tuple)) and not hasattr(batch, "_fields"):
@@ -317,6 +323,7 @@ class Trainer:
             if checkpoint is not None:
                 checkpoints.publish(folder, checkpoint, self.state)
         for name, logger in self.loggers.items():
+            logger.describe(self.config.resolved())
             logger.open(folder, self.state.step, self.state.loggers.get(name, {}))
 
     def _signals(self) -> _Stop:
@@ -333,13 +340,18 @@ class Trainer:
 
 
 class _Stop:
-    """Within the block the first SIGINT or SIGTERM only asks; a second one ends at once."""
+    """Within the block the first SIGINT or SIGTERM only asks; a second one ends at once.
+
+    Python lets only the main thread handle signals: elsewhere they keep their meaning.
+    """
 
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
 
     def __enter__(self) -> None:
-        self.before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if main else ()
+        self.before = {number: signal.signal(number, self._ask) for number in numbers}
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self.before.items():
@@ -352,15 +364,21 @@ class _Stop:
         signal.signal(number, self.before[number])
 
 
-def accelerator(precision: str) -> Accelerator:
+def accelerator(precision: str, device: str | None = None) -> Accelerator:
     """One process, or as many as `torchrun` or `accelerate launch` started, on GPUs or on CPUs.
 
     Unused parameters are looked for, because each turn trains only some of them.
+
+    device: see `devices.chosen`; of several processes each takes its own GPU, so no number then.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = chosen(device)
+    if wanted.index is not None and wanted.type == "cuda":
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ConfigError(f"--device {device}: several processes choose their GPUs themselves")
+        torch.cuda.set_device(wanted)
     return Accelerator(
-        mixed_precision="bf16" if precision == "bf16" and has_bfloat16(device) else "no",
-        cpu=device == "cpu",
+        mixed_precision="bf16" if precision == "bf16" and has_bfloat16(wanted.type) else "no",
+        cpu=wanted.type == "cpu",
         kwargs_handlers=[
             DistributedDataParallelKwargs(find_unused_parameters=True),
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),  # others wait while one validates
