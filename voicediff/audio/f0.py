@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
-import scipy.signal
 
 CANDIDATES = 6
 UNVOICED = 0.35  # aperiodicity at which a frame counts as unvoiced
@@ -69,8 +67,9 @@ def _lowpass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     """The sound below BAND, undelayed. Smooth differences are also read well between samples."""
     if sample_rate <= 2 * BAND:
         return wav
-    taps = scipy.signal.firwin(2 * (sample_rate // 1000) + 1, BAND, fs=sample_rate)
-    return scipy.signal.fftconvolve(wav, taps.astype(np.float32), mode="same")
+    half = sample_rate // 1000
+    taps = np.hamming(2 * half + 1) * np.sinc(2 * BAND / sample_rate * np.arange(-half, half + 1))
+    return np.convolve(wav, (taps / taps.sum()).astype(np.float32))[half : half + len(wav)]
 
 
 def _candidates(
@@ -102,14 +101,21 @@ def _aperiodicity(frames: np.ndarray, lags: int) -> np.ndarray:
     lag = np.arange(lags)
     head = power[:, size - 1 - lag]  # energy of samples 0 .. size - lag
     tail = power[:, -1:] - np.pad(power, ((0, 0), (1, 0)))[:, lag]  # energy of samples lag .. size
-    spectrum = scipy.fft.rfft(frames, scipy.fft.next_fast_len(size + lags, real=True), axis=1)
+    spectrum = np.fft.rfft(frames, _fast_length(size + lags), axis=1)
     product = spectrum.real**2 + spectrum.imag**2
-    correlation = scipy.fft.irfft(product, axis=1)[:, :lags]
+    correlation = np.fft.irfft(product, axis=1)[:, :lags]
     difference = np.maximum(head + tail - 2 * correlation, 0) / (size - lag)
     total = difference[:, 1:].cumsum(1)
     result = np.ones_like(difference)
     result[:, 1:] = difference[:, 1:] * lag[1:] / np.maximum(total, 1e-9)
     return result
+
+
+def _fast_length(least: int) -> int:
+    """The smallest length of at least `least` without prime factors above 5: a fast FFT."""
+    powers = range(least.bit_length() + 1)
+    sizes = (2**a * 3**b * 5**c for a in powers for b in powers for c in powers)
+    return min(size for size in sizes if size >= least)
 
 
 def _best_path(costs: np.ndarray, octaves: np.ndarray, jump: float) -> np.ndarray:

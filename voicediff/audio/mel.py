@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-import torchaudio.functional
 from torch import Tensor
 
+from voicediff.audio.filters import slaney_filters
 from voicediff.errors import ConfigError, DataError
 
 
@@ -98,16 +99,8 @@ class MelSpec:
 def mel_filters(spec: MelSpec) -> Tensor:
     """Mel filter bank (n_mels, n_fft // 2 + 1): triangles of equal area on Slaney's mel scale."""
     with torch.inference_mode(False):  # it is kept, and may be needed in training later
-        bank = torchaudio.functional.melscale_fbanks(
-            spec.n_fft // 2 + 1,
-            spec.fmin,
-            spec.fmax,
-            spec.n_mels,
-            spec.sample_rate,
-            norm="slaney",
-            mel_scale="slaney",
-        )
-        return bank.T.contiguous()
+        bank = slaney_filters(spec.sample_rate, spec.n_fft, spec.n_mels, spec.fmin, spec.fmax)
+        return torch.from_numpy(bank.astype(np.float32))
 
 
 def magnitudes(wav: Tensor, spec: MelSpec) -> Tensor:

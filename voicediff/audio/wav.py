@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 import torch
-import torchaudio.functional
 
+from voicediff.audio.resampling import resampled
 from voicediff.errors import DataError
 from voicediff.files import whole_file
 
@@ -55,7 +55,7 @@ def read_wav(
     if not np.isfinite(mono).all():
         raise DataError(f"{path}: contains samples that are not numbers; export it again")
     if sample_rate is not None and sample_rate != rate:
-        mono, rate = _resample(mono, rate, sample_rate), sample_rate
+        mono, rate = resampled(mono, rate, sample_rate), sample_rate
     return mono, rate
 
 
@@ -80,10 +80,6 @@ def write_wav(
                 _encode(_stored(store), gain, sample_rate, file)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _resample(wav: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    return torchaudio.functional.resample(torch.from_numpy(wav), rate, wanted).numpy()
 
 
 def require_whole(path: Path) -> None:

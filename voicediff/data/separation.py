@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 import torch
 from torch.utils.data import Dataset
 
+from voicediff.audio.resampling import stretched
 from voicediff.data.clips import HOP, Clip, read_clip
 from voicediff.data.faults import VideoFaults, disturb
 from voicediff.data.mixtures import (
@@ -183,18 +183,10 @@ def read_played(
     first, last = min(start, heard // HOP), max(start + span, -(-(heard + samples) // HOP))
     clip = read_clip(path, first, last - first)
     heard -= first * HOP
-    clip.audio = resampled(clip.audio[heard : heard + samples], count * HOP)
+    clip.audio = stretched(clip.audio[heard : heard + samples], count * HOP)
     shown = np.minimum(((np.arange(count) + 0.5) * speed).astype(int), span - 1) + start - first
     clip.mouth, clip.valid = clip.mouth[shown], clip.valid[shown]
     return clip
-
-
-def resampled(sound: np.ndarray, samples: int) -> np.ndarray:
-    """16-bit sound at another rate, so that it is `samples` long."""
-    if len(sound) == samples:
-        return sound
-    played = soxr.resample(sound, len(sound), samples)[:samples]
-    return np.pad(played, (0, samples - len(played)))
 
 
 def as_item(mixture: Mixture, mixed: Mixed, blind: list[bool]) -> Item:

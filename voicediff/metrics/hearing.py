@@ -6,11 +6,10 @@ import importlib.util
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import gcd
 
 import numpy as np
-import scipy.signal
 
+from voicediff.audio.resampling import resampled
 from voicediff.metrics.voices import Voice, VoiceMetric
 from voicediff.registry import register
 
@@ -52,7 +51,9 @@ class PerceptualQuality(VoiceMetric):
 
     def measure(self, voice: Voice) -> dict[str, float]:
         sounds = (voice.target, voice.estimate)
-        wide, narrow = ([_at(x, voice.sample_rate, to) for x in sounds] for to in (16000, 8000))
+        wide, narrow = (
+            [resampled(x, voice.sample_rate, to) for x in sounds] for to in (16000, 8000)
+        )
         return {"pesq_wb": _pesq(16000, *wide, "wb"), "pesq_nb": _pesq(8000, *narrow, "nb")}
 
 
@@ -75,10 +76,3 @@ def _pesq(rate: int, target: np.ndarray, estimate: np.ndarray, band: str) -> flo
         return float("nan")
     found = pesq.pesq(rate, target, estimate, band, on_error=pesq.PesqError.RETURN_VALUES)
     return float(found) if found > 0 else float("nan")
-
-
-def _at(sound: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    if rate == wanted:
-        return sound
-    common = gcd(rate, wanted)
-    return scipy.signal.resample_poly(sound, wanted // common, rate // common)

@@ -8,20 +8,20 @@ Vocos     config.yaml, pytorch_model.bin           its own mel scale, reached th
 
 from __future__ import annotations
 
-import importlib
 import json
 import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchaudio.functional
 from torch import Tensor
 
 from voicediff.audio import MelSpec
+from voicediff.audio.filters import htk_filters
 from voicediff.config import read_yaml
-from voicediff.errors import ConfigError, DataError
+from voicediff.errors import DataError
 from voicediff.noise import Noise
+from voicediff.optional import require
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.inversion import MelInversion
@@ -51,7 +51,7 @@ class BigVGAN(Vocoder):
 
     def __init__(self, folder: str, spec: MelSpec = MelSpec(), chunk: int = 512, context: int = 48):
         super().__init__()
-        package = _package("bigvgan")
+        package = require("bigvgan", purpose="vocoder bigvgan")
         _bigvgan_spec(Path(folder)).require(spec, folder, "the model")
         self.spec, self.chunk, self.context = spec, chunk, context
         options = package.env.AttrDict(_json(Path(folder) / BIGVGAN[0]))
@@ -82,7 +82,7 @@ class PublishedVocos(Vocoder):
 
     def __init__(self, folder: str, spec: MelSpec = MelSpec(), chunk: int = 512, context: int = 48):
         super().__init__()
-        package = _package("vocos")
+        package = require("vocos", purpose="vocoder vocos_package")
         theirs = _vocos_spec(Path(folder))
         for name in ("sample_rate", "n_fft", "hop"):
             mine, wanted = getattr(spec, name), getattr(theirs, name)
@@ -91,10 +91,8 @@ class PublishedVocos(Vocoder):
         self.spec, self.chunk, self.context = spec, chunk, context
         self.network = package.Vocos.from_hparams(str(Path(folder) / VOCOS[0]))
         _fit(self.network, _weights(Path(folder) / VOCOS[1]), folder)
-        bank = torchaudio.functional.melscale_fbanks(
-            spec.n_fft // 2 + 1, 0.0, spec.sample_rate / 2, theirs.n_mels, spec.sample_rate
-        )
-        self.register_buffer("bank", bank, persistent=False)
+        bank = htk_filters(spec.sample_rate, spec.n_fft, theirs.n_mels, 0.0, spec.sample_rate / 2)
+        self.register_buffer("bank", torch.from_numpy(bank.T).float(), persistent=False)
 
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """mel (B, n_mels, T) -> wav (B, T * hop); neither `f0` nor `noise` is used."""
@@ -137,16 +135,6 @@ def _vocos_spec(folder: Path) -> MelSpec:
         n_mels=options["n_mels"],
         fmax=options["sample_rate"] / 2,
     )
-
-
-def _package(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"vocoder: the package `{name}` is not installed ({error}); "
-            f"pip install 'voicediff[{name}]'"
-        ) from error
 
 
 def _json(path: Path) -> dict[str, Any]:

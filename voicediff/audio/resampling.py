@@ -1,0 +1,25 @@
+"""Change of sample rate with the SoX resampler (package soxr), the one place for whole sounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+
+def resampled(sound: np.ndarray, rate: float, wanted: float) -> np.ndarray:
+    """`sound` (N,) at `rate` as (round(N * wanted / rate),) at `wanted` (both Hz, or a ratio).
+
+    Linear phase, without delay. The pass band ends at 0.913 of the lower Nyquist frequency; what
+    would alias is more than 120 dB down (SoX's quality VHQ).
+    """
+    if rate == wanted:
+        return sound
+    return soxr.resample(sound, rate, wanted, quality="VHQ")
+
+
+def stretched(sound: np.ndarray, samples: int) -> np.ndarray:
+    """`sound` (N,) as (samples,): played at the speed N / samples, so pitch and formants move."""
+    if len(sound) == samples:
+        return sound
+    played = resampled(sound, len(sound), samples)[:samples]
+    return np.pad(played, (0, samples - len(played)))
