@@ -17,7 +17,7 @@ case ${1:-} in
 esac
 python=python3
 case ${1:-} in '' | -*) ;; *) python=$1; shift ;; esac
-command -v "$python" >/dev/null || fail "no interpreter $python"
+"$python" -c '' 2>/dev/null || fail "no interpreter $python"
 command -v uv >/dev/null || fail "needs uv: pip install uv"
 number=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 venv=$PWD/tools/venvs/$versions-$number
