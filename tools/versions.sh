@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests with other versions of Python and of the packages, in an environment of their own.
 #   tools/versions.sh oldest|newest|locked [PYTHON] [pytest options]
-#     oldest   the lower bounds of setup.cfg, and the oldest of what they need themselves that fits
+#     oldest   the lower bounds of setup.cfg, with the newest of what these packages need themselves
 #     newest   the newest versions that setup.cfg allows
 #     locked   tools/constraints.txt
 #   PYTHON is an interpreter, e.g. python3.13 [python3]. Environments stay in tools/venvs/VERSIONS-PYTHON.
