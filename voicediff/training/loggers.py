@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import os
+import secrets
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal
 
+from voicediff.optional import require
 from voicediff.registry import register
 from voicediff.tasks.base import Preview
 
 
 class Logger(ABC):
     """One destination. Constructing it only keeps its options; `open` touches the disk."""
+
+    def describe(self, config: dict[str, Any]) -> None:  # noqa: B027
+        """Take the resolved configuration of the training, before `open`."""
 
     @abstractmethod
     def open(self, folder: Path, step: int, state: dict[str, Any]) -> None:
@@ -29,6 +34,9 @@ class Logger(ABC):
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to remember; all that was said before is on the disk by then."""
         return {}
+
+    def end(self) -> None:  # noqa: B027
+        """The last step is done and its checkpoint is saved; `close` follows."""
 
     def close(self) -> None:  # noqa: B027
         """Finish."""
@@ -65,10 +73,10 @@ class TensorBoard(Logger):
     """TensorBoard files in `tensorboard/`, with pictures and sounds."""
 
     def open(self, folder: Path, step: int, state: dict[str, Any]) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
+        require("tensorboard", purpose="logger tensorboard")
+        tensorboard = require("torch.utils.tensorboard", purpose="logger tensorboard")
         purge = step + 1 if step else None  # hides what a killed run wrote after its checkpoint
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+        self.writer = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
         for name, value in values.items():
@@ -87,7 +95,20 @@ class TensorBoard(Logger):
 
 @register("logger", "wandb")
 class WandB(Logger):
-    """Weights & Biases, with pictures and sounds; `mode: offline` needs no network or account."""
+    """Weights & Biases: configuration, scalars, pictures, sounds, validation table and weights.
+
+    Args:
+        project: name of the project.
+        run: name of the run; None takes the name of the experiment folder.
+        mode: `offline` writes to `wandb/` and needs no network or account; `wandb sync` uploads it.
+
+    W&B ignores `resume` offline, so a training that goes on offline begins a new run. Its group is
+    the id of the first run, and `resumed_from` in its configuration gives the run and the step that
+    it continues. A record cannot be deleted offline. Records are therefore written when a
+    checkpoint is saved, so that a killed training leaves no steps that its continuation repeats.
+    A kill within the second after a checkpoint may lose what was logged since the last one.
+    Online the same run is resumed.
+    """
 
     def __init__(
         self,
@@ -96,22 +117,26 @@ class WandB(Logger):
         mode: Literal["online", "offline"] = "offline",
     ):
         self.project, self.name, self.mode = project, run, mode
+        self.config: dict[str, Any] = {}
+
+    def describe(self, config: dict[str, Any]) -> None:
+        self.config = config
 
     def open(self, folder: Path, step: int, state: dict[str, Any]) -> None:
-        import wandb
-
-        self.wandb = wandb
-        self.run = wandb.init(
-            project=self.project,
-            name=self.name or folder.name,
-            dir=str(folder),
-            mode=self.mode,
-            id=state.get("id"),
-            resume="allow" if "id" in state else None,
-        )
+        self.wandb = require("wandb", purpose="logger wandb")
+        self.folder, self.run = folder, None
+        self.waiting: dict[int, dict[str, Any]] = {}  # by step
+        continued = state.get("id")
+        offline = self.mode == "offline"
+        self.id = continued if continued and not offline else secrets.token_hex(4)
+        self.group = state.get("group", self.id)
+        if continued and offline:
+            self.config = self.config | {"resumed_from": {"run": continued, "step": step}}
+        if not offline:
+            self._begin("allow")
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        self.run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
+        self._log(step, {f"{split}/{name}": value for name, value in values.items()})
 
     def preview(self, step: int, preview: Preview) -> None:
         pictures = {n: self.wandb.Image(p, file_type="png") for n, p in preview.pictures.items()}
@@ -119,10 +144,81 @@ class WandB(Logger):
             name: self.wandb.Audio(sound, sample_rate=preview.sample_rate)
             for name, sound in preview.sounds.items()
         }
-        self.run.log(pictures | sounds, step=step)
+        self._log(step, pictures | sounds)
 
     def state(self) -> dict[str, Any]:
-        return {"id": self.run.id}
+        self._write()
+        return {"id": self.id, "group": self.group}
+
+    def end(self) -> None:
+        """The table of validation figures, and last and best weights as artefacts."""
+        self._write()
+        if self.run is None:  # nothing was left to train
+            return
+        table = _validation(self.folder / "log.csv")
+        self.run.summary["validation"] = self.wandb.Table(**table)
+        for name in ("last", "best"):
+            if (self.folder / f"{name}.safetensors").is_file():
+                self.run.log_artifact(self._artefact(name), aliases=[name])
 
     def close(self) -> None:
-        self.run.finish()
+        if self.run is not None:
+            self.run.finish()
+
+    def _begin(self, resume: str | None = None) -> None:
+        settings = self._settings()
+        self.wandb.setup(settings)  # without it artefacts look for a server even offline
+        self.run = self.wandb.init(
+            project=self.project,
+            name=self.name or self.folder.name,
+            dir=str(self.folder),
+            settings=settings,
+            config=self.config,
+            id=self.id,
+            group=self.group,
+            resume=resume,
+        )
+
+    def _settings(self) -> Any:
+        """Offline the file is written every second: W&B's 15 s are lost where a process is killed."""
+        settings = self.wandb.Settings(mode=self.mode)
+        if "x_transaction_log_flush_interval" in type(settings).model_fields:
+            settings.x_transaction_log_flush_interval = 1.0
+        return settings
+
+    def _log(self, step: int, values: dict[str, Any]) -> None:
+        if self.mode == "online":
+            self.run.log(values, step=step)
+        else:
+            self.waiting.setdefault(step, {}).update(values)
+
+    def _write(self) -> None:
+        """Pass on what waits; the first time this begins the run."""
+        if self.waiting and self.run is None:
+            self._begin()
+        for step, values in self.waiting.items():
+            self.run.log(values, step=step, commit=True)  # W&B loses an open step in a kill
+        self.waiting.clear()
+
+    def _artefact(self, name: str) -> Any:
+        """What `voicediff.experiment.load` needs, with the weights `name`."""
+        artefact = self.wandb.Artifact(f"model-{self.group}", type="model")
+        artefact.add_file(str(self.folder / f"{name}.safetensors"))
+        artefact.add_file(str(self.folder / "config.yaml"))
+        for part in ("assets", "parts"):
+            if (self.folder / part).is_dir():
+                artefact.add_dir(str(self.folder / part), name=part)
+        return artefact
+
+
+def _validation(log: Path) -> dict[str, list]:
+    """`columns` and `data` of a table with a row per validation, from the whole `log.csv`."""
+    rows: dict[int, dict[str, float]] = {}
+    with open(log, newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            if line["split"] != "train":
+                figures = rows.setdefault(int(line["step"]), {})
+                figures[f"{line['split']}/{line['name']}"] = float(line["value"])
+    names = list(dict.fromkeys(name for figures in rows.values() for name in figures))
+    data = [[step, *map(figures.get, names)] for step, figures in rows.items()]
+    return {"columns": ["step", *names], "data": data}
