@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from voicediff.text.numbers import spell_out
 
 #: marks that hold the former syllable over one more note
 SLURS = "-ー－"
-_BETWEEN_DIGITS = re.compile(f"(?<=[0-9])[{SLURS}]|[{SLURS}](?=[0-9])")
+#: signs that are read aloud, each in more than one way
+_READ_ALOUD = "%℃°$€£¥₩&"
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,23 @@ class Sung:
 def parse_line(line: str, at: str = "lyrics", number: int = 1) -> list[Sung]:
     """The syllables of a line; numbers are read in Korean, punctuation is dropped.
 
-    Raises DataError `at:number` with the word where a letter is neither Hangul nor a digit.
+    Raises DataError `at:number` with the word where a letter is neither Hangul nor a digit, and
+    where a number or a sign has two readings.
     """
-    line = unicodedata.normalize("NFC", line)
-    line = spell_out(_BETWEEN_DIGITS.sub(" ", line))
+    written = unicodedata.normalize("NFC", line)
+    _refuse_letters(written, f"{at}:{number}")
+    try:
+        line = spell_out(written)
+    except DataError as error:
+        raise DataError(f"{at}:{number}: {error}") from error
     found: list[Sung] = []
     word = True
-    for column, character in enumerate(line):
+    for character in line:
         if hangul.is_syllable(character):
             found.append(Sung(character, word, number))
             word = False
         elif character in SLURS:
             found.append(Sung("-", False, number))
-        elif character.isalnum():
-            raise DataError(f"{at}:{number}: {_complaint(line, column)}")
         elif character.isspace():
             word = True
     return found
@@ -80,9 +83,20 @@ def read_text(path: str | Path) -> str:
         ) from error
 
 
+def _refuse_letters(line: str, at: str) -> None:
+    """DataError for the first letter or sign that is read aloud and is no Hangul and no digit."""
+    for column, character in enumerate(line):
+        sung = hangul.is_syllable(character) or character.isdecimal() or character in SLURS
+        if (character.isalnum() and not sung) or character in _READ_ALOUD:
+            raise DataError(f"{at}: {_complaint(line, column)}")
+
+
 def _complaint(line: str, column: int) -> str:
     """What is wrong with the letter at `column`, with the word around it."""
     start = line.rfind(" ", 0, column) + 1
     word = line[start:].split()[0]
-    kind = "Latin letters" if line[column].isascii() else f"the letter {line[column]!r}"
+    letter = line[column]
+    kind = f"the {'letter' if letter.isalnum() else 'sign'} {letter!r}"
+    if letter.isascii() and letter.isalpha():
+        kind = "Latin letters"
     return f"{word!r} has {kind} (column {column + 1}); write in Hangul how it is sung"
