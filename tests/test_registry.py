@@ -17,9 +17,10 @@ from voicediff.registry import Spec, build, entries, import_parts, read_options,
 
 @pytest.fixture(autouse=True)
 def own_table(monkeypatch):
-    """What a test registers is forgotten; no room is imported."""
+    """What a test registers is forgotten; the table holds no part of the package."""
     monkeypatch.setattr(registry, "_table", {})
-    monkeypatch.setattr(registry, "_loaded", {"entry points", *registry.KINDS})
+    monkeypatch.setattr(registry, "_plugins_loaded", [True])
+    monkeypatch.setattr(registry, "_own_modules", lambda kind: {})
 
 
 @dataclass
@@ -194,6 +195,17 @@ def test_an_unknown_kind_is_refused():
         register("samplr", "x")
     with pytest.raises(ConfigError, match=r"^no kind of part 'samplr'; did you mean 'sampler'"):
         entries("samplr")
+
+
+def test_a_name_of_the_package_is_refused_before_its_module_is_imported(monkeypatch):
+    monkeypatch.setattr(registry, "_own_modules", lambda kind: {"heun": "voicediff.samplers.heun"})
+    with pytest.raises(
+        ConfigError, match=r"'heun' is already registered by voicediff\.samplers\.heun$"
+    ):
+
+        @register("sampler", "heun")
+        class Heun:
+            pass
 
 
 def test_a_constructor_with_open_options_is_refused():

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad, solve_ivp
+from scipy.interpolate import PchipInterpolator
 from scipy.special import expi
 
 from voicediff.errors import ConfigError
@@ -243,3 +245,12 @@ def test_ends_out_of_order_are_refused_in_one_line():
         Flow(t_min=0.5, t_max=0.4)
     with pytest.raises(ConfigError, match="infinite at 1"):
         process({"name": "bbed", "t_max": 1.0})
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 50, 1000])
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_discrete_schedule_is_interpolated_by_monotone_cubics(steps, schedule):
+    sde = build("sde", {"name": "ddpm", "steps": steps, "schedule": schedule})
+    t = torch.linspace(1e-3, 1, 777, dtype=torch.float64)
+    reference = PchipInterpolator(np.arange(steps + 1), sde.log_a.numpy())(t.numpy() * steps)
+    np.testing.assert_allclose(sde.a(t).log(), reference, rtol=1e-11, atol=1e-13)

@@ -17,18 +17,20 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from voicediff.errors import ConfigError
 
-# kind -> the module whose import registers the house's own members
+# kind -> the module or package whose source registers our own parts
 KINDS: dict[str, str] = {
     "sde": "voicediff.sdes",
     "objective": "voicediff.objectives",
@@ -89,7 +91,8 @@ class Entry:
 
 
 _table: dict[tuple[str, str], Entry] = {}
-_loaded: set[str] = set()
+_plugins_loaded: list[bool] = []
+_REGISTRATION = re.compile(r'^@register\("(\w+)", "(\w+)"\)$', re.MULTILINE)
 
 
 def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -103,11 +106,9 @@ def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..
 
     def add(part: Callable[..., Any]) -> Callable[..., Any]:
         entry = Entry(kind, name, part)
-        taken = _table.get((kind, name))
-        if taken and taken.origin != entry.origin:
-            raise ConfigError(
-                f"{entry.origin}: {kind} {name!r} is already registered by {taken.origin}"
-            )
+        taken = _taken(entry)
+        if taken:
+            raise ConfigError(f"{entry.origin}: {kind} {name!r} is already registered by {taken}")
         variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         if any(option.kind in variadic for option in entry.options.values()):
             raise ConfigError(f"{entry.origin}: a registered constructor names every option")
@@ -117,19 +118,55 @@ def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..
     return add
 
 
+def _taken(entry: Entry) -> str:
+    """What else has the name of `entry`: a registered part, or one of ours not imported yet."""
+    registered = _table.get((entry.kind, entry.name))
+    if registered:
+        return registered.origin if registered.origin != entry.origin else ""
+    ours = _own_modules(entry.kind).get(entry.name, entry.part.__module__)
+    return ours if ours != entry.part.__module__ else ""
+
+
 def entries(kind: str) -> dict[str, Entry]:
-    """All parts of a kind by name, sorted."""
-    _load(kind)
+    """All parts of a kind by name, sorted; imports the modules of all of them."""
+    _load_plugins(kind)
+    for module in _own_modules(kind).values():
+        importlib.import_module(module)
     return {name: entry for (k, name), entry in sorted(_table.items()) if k == kind}
 
 
 def get(kind: str, name: str, at: str = "") -> Entry:
-    """The part `name` of `kind`; ConfigError names the place, the nearest name and the choices."""
-    found = entries(kind)
-    if name not in found:
+    """The part `name` of `kind`; imports its module only.
+
+    ConfigError names the place, the nearest name and the choices.
+    """
+    _load_plugins(kind)
+    if (kind, name) not in _table and name in _own_modules(kind):
+        importlib.import_module(_own_modules(kind)[name])
+    if (kind, name) not in _table:
         where = f"{at}.name: " if at else ""
-        raise ConfigError(f"{where}no {kind} {name!r}{_nearest(name, found)}")
-    return found[name]
+        raise ConfigError(f"{where}no {kind} {name!r}{_nearest(name, _names(kind))}")
+    return _table[kind, name]
+
+
+def _names(kind: str) -> list[str]:
+    """The names of all parts of a kind, without importing them."""
+    _load_plugins(kind)
+    return sorted({name for k, name in _table if k == kind} | set(_own_modules(kind)))
+
+
+@cache
+def _own_modules(kind: str) -> dict[str, str]:
+    """Name -> module of our own parts of a kind, read from their sources without importing them."""
+    root = Path(__file__).parent
+    place = root.parent / KINDS[kind].replace(".", "/")
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    return {
+        name: ".".join(file.relative_to(root.parent).with_suffix("").parts)
+        for file in files
+        for found, name in _REGISTRATION.findall(file.read_text(encoding="utf-8"))
+        if found == kind
+    }
 
 
 def build(kind: str, spec: Mapping[str, Any], /, at: str | None = None, **given: Any) -> Any:
@@ -143,7 +180,7 @@ def build(kind: str, spec: Mapping[str, Any], /, at: str | None = None, **given:
     if not isinstance(spec, Mapping):
         raise ConfigError(f"{at}: expected a {kind} like {{name: ...}}, found {spec!r}")
     if "name" not in spec:
-        raise ConfigError(f"{at}.name: missing; a {kind} is one of {', '.join(entries(kind))}")
+        raise ConfigError(f"{at}.name: missing; a {kind} is one of {', '.join(_names(kind))}")
     entry = get(kind, spec["name"], at)
     options = {name: value for name, value in spec.items() if name != "name"}
     given = {name: value for name, value in given.items() if name in entry.options}
@@ -359,17 +396,14 @@ def _nearest(word: str, choices: Iterable[str]) -> str:
     return f"{hint} choices: {', '.join(choices) or 'none'}"
 
 
-def _load(kind: str) -> None:
-    """Import the room of a kind, and once the parts that installed packages announce."""
+def _load_plugins(kind: str) -> None:
+    """Once, import the parts that installed packages announce. Raises ConfigError for the kind."""
     if kind not in KINDS:
         raise ConfigError(f"no kind of part {kind!r}{_nearest(kind, KINDS)}")
-    if "entry points" not in _loaded:
-        _loaded.add("entry points")
+    if not _plugins_loaded:
+        _plugins_loaded.append(True)
         for point in importlib.metadata.entry_points(group="voicediff.parts"):
             point.load()
-    if kind not in _loaded:
-        _loaded.add(kind)
-        importlib.import_module(KINDS[kind])
 
 
 def spell_option(entry: Entry, name: str) -> str:

@@ -16,9 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
 import torch
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from voicediff.errors import ConfigError
@@ -248,8 +246,7 @@ class DDPM(SDE):
         else:
             betas = _cosine_betas(steps)
         self.log_a = torch.cat([betas.new_zeros(1), torch.log1p(-betas).cumsum(0) / 2])
-        smooth = PchipInterpolator(np.arange(steps + 1), self.log_a.numpy())
-        self._cubics = torch.from_numpy(smooth.c.copy())  # (4, steps), highest power first
+        self._cubics = _monotone_cubics(self.log_a)
 
     def a(self, t: Tensor) -> Tensor:
         return narrowed(self._log_a(t).exp(), t)
@@ -264,6 +261,24 @@ class DDPM(SDE):
         c3, c2, c1, c0 = self._cubics.to(place.device)[:, step]
         past = place - step
         return ((c3 * past + c2) * past + c1) * past + c0
+
+
+def _monotone_cubics(y: Tensor) -> Tensor:
+    """Cubics (4, N), highest power first, through monotone y (N + 1,) at 0 ... N.
+
+    Slopes by Fritsch and Butland (1984), at the ends one-sided: as scipy's PchipInterpolator.
+    """
+    rise = y.diff()
+    left, right = rise[:-1], rise[1:]
+    inner = torch.where(left * right > 0, 2 * left * right / (left + right), 0.0)
+    slope = torch.cat([_end_slope(rise[:2]), inner, _end_slope(rise.flip(0)[:2])])
+    start, end = slope[:-1], slope[1:]
+    return torch.stack([start + end - 2 * rise, 3 * rise - 2 * start - end, start, y[:-1]])
+
+
+def _end_slope(rise: Tensor) -> Tensor:
+    slope = 1.5 * rise[:1] - 0.5 * rise[-1:]
+    return torch.where(slope * rise[:1] > 0, slope, 0.0)
 
 
 def _cosine_betas(steps: int, offset: float = 0.008) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 
 from voicediff.audio.masks import phase_masked, ratio_masked
-from voicediff.metrics import si_sdr
+from voicediff.metrics.distortion import si_sdr
 
 
 def tones():

@@ -11,11 +11,9 @@ from voicediff.metrics import (
     improved,
     mean_by_group,
     score_voice,
-    sdr,
     separation_metrics,
-    si_sdr,
-    snr,
 )
+from voicediff.metrics.distortion import sdr, si_sdr, snr
 from voicediff.registry import build, entries
 
 

@@ -1,17 +1,8 @@
-"""The problems: singing voice synthesis, audio-visual separation, vocoding."""
+"""The problems: singing voice synthesis, audio-visual separation, vocoding.
 
-from voicediff.tasks.avss import Separated, SpeechSeparation
+A task is imported when it is built, so that singing does not load what reading videos needs.
+"""
+
 from voicediff.tasks.base import Batch, Losses, Preview, Task
-from voicediff.tasks.svs import SingingSynthesis
-from voicediff.tasks.vocoder import Vocoding
 
-__all__ = [
-    "Batch",
-    "Losses",
-    "Preview",
-    "Separated",
-    "SingingSynthesis",
-    "SpeechSeparation",
-    "Task",
-    "Vocoding",
-]
+__all__ = ["Batch", "Losses", "Preview", "Task"]

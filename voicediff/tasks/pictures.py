@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
+
+from voicediff.optional import require
 
 
 def stacked(mels: Sequence[np.ndarray]) -> np.ndarray:
@@ -14,4 +15,5 @@ def stacked(mels: Sequence[np.ndarray]) -> np.ndarray:
     rows = [np.flipud((mel.clip(low, high) - low) / (high - low + 1e-6)) for mel in mels]
     gap = np.ones((2, mels[0].shape[1]))
     picture = np.concatenate([part for row in rows for part in (row, gap)][:-1])
+    matplotlib = require("matplotlib", purpose="pictures of validation")
     return (matplotlib.colormaps["magma"](picture)[..., :3] * 255).astype(np.uint8)

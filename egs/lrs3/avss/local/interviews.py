@@ -23,7 +23,7 @@ from voicediff.corpora.lrs3 import ClipPlan, make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview, write_interview
 from voicediff.data.clips import FPS, HOP
 from voicediff.data.people import spans_of
-from voicediff.metrics import si_sdr
+from voicediff.metrics.distortion import si_sdr
 
 PLACES = {2: ((60, 90), (370, 90)), 3: ((10, 100), (222, 60), (430, 100))}
 
