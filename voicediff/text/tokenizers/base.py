@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from voicediff.errors import DataError
 from voicediff.files import write_json
 from voicediff.text.lyrics import read_text
+from voicediff.text.pronunciation import Pronouncer, pronouncer_name
 
 PAD, SILENCE = "<pad>", "<sil>"
 FILE = "tokenizer.json"
@@ -46,8 +47,14 @@ class Tokenizer(ABC):
 
     name: str
     symbols: list[str]
-    #: how text became sound, e.g. `g2pk 0.9.4`; "" where text stays as written
-    g2p: str = ""
+    #: how text becomes sound; another pronouncer may be set at any time, the symbols are the same
+    pronouncer: Pronouncer = "rules"
+    pronounced: bool = True
+
+    @property
+    def g2p(self) -> str:
+        """The pronouncer with its version, e.g. `rules 1`; "" where text stays as written."""
+        return pronouncer_name(self.pronouncer) if self.pronounced else ""
 
     @property
     def silence(self) -> int:
@@ -81,7 +88,10 @@ class Tokenizer(ABC):
         write_json(Path(folder) / FILE, content)
 
     def load(self, folder: str | Path) -> None:
-        """Take over what `save` wrote; DataError says how a stored list differs from this one."""
+        """Take over what `save` wrote; DataError says how a stored list differs from this one.
+
+        A list that was made with another pronouncer is accepted: its symbols are the same.
+        """
         path = Path(folder) / FILE
         stored = read_stored(path)
         if stored["name"] != self.name:
@@ -89,7 +99,7 @@ class Tokenizer(ABC):
                 f"{path}: holds {stored['name']!r} tokens, asked for {self.name!r}; name the same"
             )
         self._compare(path, stored["symbols"])
-        if stored["g2p"].partition(" ")[0] != self.g2p.partition(" ")[0]:
+        if bool(stored["g2p"]) != self.pronounced:
             raise DataError(
                 f"{path}: made with g2p {stored['g2p'] or 'none'!r}, here it is "
                 f"{self.g2p or 'none'!r}; use the same"

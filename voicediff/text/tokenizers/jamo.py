@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voicediff.registry import register
 from voicediff.text import hangul
-from voicediff.text.pronunciation import g2p_name, pronounce
+from voicediff.text.pronunciation import Pronouncer, pronounce
 from voicediff.text.tokenizers.base import PAD, SILENCE, Part, Song, Tokenizer, check_syllables
 
 
@@ -13,31 +13,32 @@ class JamoTokenizer(Tokenizer):
     """Letters of Hangul, leads and tails apart; choose it where no g2p is wanted or trusted.
 
     Args:
-        pronounced: write lines as they sound (g2pk) before they are taken apart.
+        pronounced: write lines as they sound before they are taken apart.
+        pronouncer: rules, or g2pk where it is installed.
     """
 
     name = "jamo"
 
-    def __init__(self, pronounced: bool = True):
-        self.pronounced = pronounced
+    def __init__(self, pronounced: bool = True, pronouncer: Pronouncer = "rules"):
+        self.pronounced, self.pronouncer = pronounced, pronouncer
         leads, vowels, tails = hangul.conjoining_letters()
         self.symbols = [PAD, SILENCE, *leads, *vowels, *tails]
-        self.g2p = g2p_name() if pronounced else ""
 
     def spell(self, score: Song) -> dict[int, list[Part]]:
-        letters = letters_of(score, self.pronounced)
+        letters = letters_of(score, self)
         return {index: roles_of(parts) for index, parts in letters.items()}
 
     def hold(self, symbol: str) -> str:
         return held_letter(symbol)
 
 
-def letters_of(score: Song, pronounced: bool) -> dict[int, tuple[str, str, str]]:
+def letters_of(score: Song, tokenizer: Tokenizer) -> dict[int, tuple[str, str, str]]:
     """Conjoining lead, vowel and tail of each note that begins a syllable."""
     letters = {}
     for line, indices in score.lyric_lines():
         check_syllables(score, indices)
-        text = (pronounce(line) if pronounced else line).replace(" ", "")
+        text = pronounce(line, tokenizer.pronouncer) if tokenizer.pronounced else line
+        text = text.replace(" ", "")
         letters.update(zip(indices, map(hangul.conjoining, text), strict=True))
     return letters
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voicediff.registry import register
 from voicediff.text import phones
-from voicediff.text.pronunciation import g2p_name, phones_of
+from voicediff.text.pronunciation import Pronouncer, phones_of
 from voicediff.text.tokenizers.base import PAD, SILENCE, Part, Song, Tokenizer, check_syllables
 
 
@@ -12,15 +12,17 @@ from voicediff.text.tokenizers.base import PAD, SILENCE, Part, Song, Tokenizer, 
 class PhoneTokenizer(Tokenizer):
     """Phones of the Children's Song Dataset, glides merged; the default for singing.
 
-    Pronunciation that the corpus gives is preferred, other syllables are pronounced by g2pk line
-    by line.
+    Pronunciation that the corpus gives is preferred, other syllables are pronounced line by line.
+
+    Args:
+        pronouncer: rules, or g2pk where it is installed.
     """
 
     name = "phone"
 
-    def __init__(self) -> None:
+    def __init__(self, pronouncer: Pronouncer = "rules"):
+        self.pronouncer = pronouncer
         self.symbols = [PAD, SILENCE, *phones.CONSONANTS, *phones.GLIDES, *phones.NUCLEI]
-        self.g2p = g2p_name()
 
     def spell(self, score: Song) -> dict[int, list[Part]]:
         spelled: dict[int, list[Part]] = {}
@@ -31,7 +33,7 @@ class PhoneTokenizer(Tokenizer):
                 if given is None:
                     if spoken is None:
                         check_syllables(score, indices)
-                        spoken = phones_of(line)
+                        spoken = phones_of(line, self.pronouncer)
                     given = spoken[place]
                 spelled[index] = _parts(given)
         return spelled

@@ -12,7 +12,7 @@ from voicediff.files import replacing
 from voicediff.registry import register
 from voicediff.text import hangul
 from voicediff.text.lyrics import parse_line
-from voicediff.text.pronunciation import g2p_name, pronounce
+from voicediff.text.pronunciation import Pronouncer, pronounce
 from voicediff.text.tokenizers.base import PAD, SILENCE, Part, Role, Song, Tokenizer
 from voicediff.text.tokenizers.jamo import held_letter, letters_of, roles_of
 
@@ -23,14 +23,16 @@ class SentencePieceTokenizer(Tokenizer):
 
     Args:
         vocabulary: number of pieces to learn, at the most.
-        pronounced: write lines as they sound (g2pk) before they are taken apart.
+        pronounced: write lines as they sound before they are taken apart.
+        pronouncer: rules, or g2pk where it is installed.
     """
 
     name = "sentencepiece"
 
-    def __init__(self, vocabulary: int = 200, pronounced: bool = True):
-        self.vocabulary, self.pronounced = vocabulary, pronounced
-        self.g2p = g2p_name() if pronounced else ""
+    def __init__(
+        self, vocabulary: int = 200, pronounced: bool = True, pronouncer: Pronouncer = "rules"
+    ):
+        self.vocabulary, self.pronounced, self.pronouncer = vocabulary, pronounced, pronouncer
         self.model = b""
         self.symbols = [PAD, SILENCE]
 
@@ -40,7 +42,7 @@ class SentencePieceTokenizer(Tokenizer):
         counts: Counter[str] = Counter()
         for line in lines:
             text = _written(line)
-            spoken = pronounce(text) if self.pronounced else text
+            spoken = pronounce(text, self.pronouncer) if self.pronounced else text
             counts.update("".join(hangul.conjoining(c)) for c in spoken if hangul.is_syllable(c))
         if not counts:
             raise DataError("sentencepiece: no Hangul in the lyrics; give at least one line")
@@ -81,7 +83,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def spell(self, score: Song) -> dict[int, list[Part]]:
         spelled = {}
-        for index, letters in letters_of(score, self.pronounced).items():
+        for index, letters in letters_of(score, self).items():
             following = index + 1 < len(score.notes) and score.notes[index + 1].slur
             spelled[index] = roles_of(letters) if following else self._pieces("".join(letters))
         return spelled

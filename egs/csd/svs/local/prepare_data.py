@@ -37,10 +37,16 @@ from voicediff.data.songs import Song, Survey
 from voicediff.errors import ConfigError, DataError
 from voicediff.files import write_json, write_text
 from voicediff.text.phones import split_glide
-from voicediff.text.pronunciation import g2p_name, phone_errors, phones_of
+from voicediff.text.pronunciation import (
+    PRONOUNCERS,
+    Pronouncer,
+    phone_errors,
+    phones_of,
+    pronouncer_name,
+)
 
 STAMP = "prepared.json"
-COMPARED = 400  # different lines at most that g2p is compared on
+COMPARED = 400  # different lines at most that the pronouncer is compared on
 
 
 def main() -> int:
@@ -73,6 +79,12 @@ def parse() -> argparse.Namespace:
         "--test-from", type=float, metavar="SECONDS", help="of a single recording, the test's begin"
     )
     add("--singer", default="", help="name of the singer [csd, or the folder's name]")
+    add(
+        "--pronouncer",
+        choices=PRONOUNCERS,
+        default="rules",
+        help="compared with the corpus [rules]",
+    )
     add("--nj", type=int, default=1, help="processes [1]")
     return parser.parse_args()
 
@@ -97,7 +109,7 @@ def prepare(args: argparse.Namespace) -> None:
             *(f"{number} bad songs left out" for number in [bad_songs(survey)] if number),
             *survey.notes,
             *remarks,
-            compare_pronunciation(lines, args.nj),
+            compare_pronunciation(lines, args.nj, args.pronouncer),
         ]
     )
     write_json(args.out / STAMP, {"options": options, "summary": summary})
@@ -240,30 +252,32 @@ def table(parts: dict[str, list[Song]], lines: dict[str, list[Utterance]]) -> li
     return rows
 
 
-def compare_pronunciation(lines: dict[str, list[Utterance]], jobs: int) -> str:
-    """The phone error rate of g2p against the corpus' own phones, on different lines."""
+def compare_pronunciation(
+    lines: dict[str, list[Utterance]], jobs: int, pronouncer: Pronouncer
+) -> str:
+    """The phone error rate of a pronouncer against the corpus' own phones, on different lines."""
     found = {u.text: reference_phones(u.score) for part in lines.values() for u in part}
     known = sorted((text, phones) for text, phones in found.items() if phones and text != "-")
     if not known:
-        return f"{g2p_name()} pronounces the lyrics; the corpus has no phones to compare with"
+        return f"{pronouncer_name(pronouncer)} pronounces the lyrics; the corpus has no phones to compare with"
     every = -(-len(known) // COMPARED)
     chosen = known[::every]
-    work = (joblib.delayed(_errors)(chosen[i::jobs]) for i in range(jobs))
+    work = (joblib.delayed(_errors)(chosen[i::jobs], pronouncer) for i in range(jobs))
     with warnings.catch_warnings():
         # the dictionary of g2p is large, which joblib takes for a leak and mends by itself
         warnings.filterwarnings("ignore", message="A worker stopped")
         answers = list(joblib.Parallel(n_jobs=jobs)(work))
     errors, total = (sum(column) for column in zip(*answers, strict=True))
     return (
-        f"{g2p_name()} against the corpus' phones: {100 * errors / total:.2f} % phone errors "
+        f"{pronouncer_name(pronouncer)} against the corpus' phones: {100 * errors / total:.2f} % phone errors "
         f"({errors} of {total} phones, {len(chosen)} of {len(known)} different lines)"
     )
 
 
-def _errors(lines: list[tuple[str, list[str]]]) -> tuple[int, int]:
+def _errors(lines: list[tuple[str, list[str]]], pronouncer: Pronouncer) -> tuple[int, int]:
     errors = total = 0
     for text, phones in lines:
-        spoken = [phone for s in phones_of(text) for phone in split_glide(s)]
+        spoken = [phone for s in phones_of(text, pronouncer) for phone in split_glide(s)]
         errors += phone_errors(phones, spoken)
         total += len(phones)
     return errors, total
