@@ -1,0 +1,88 @@
+"""g2pk as the second pronouncer: its rules with the morphology of MeCab, without its faults.
+
+g2pk 0.9.4 imports NLTK and its CMU dictionary to read English words. None is ever given to it here,
+so that it gets an empty dictionary in their place and neither package is needed, nor the network.
+konlpy is among its requirements and never imported. MeCab (python-mecab-ko) is needed: without it
+g2pk knows no verb stems and no modifiers, and the rules of `voicediff.text.korean` know more.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from voicediff.optional import require
+from voicediff.text.korean.lexicon import MAY_FOLLOW
+from voicediff.text.korean.rules import LETTER_NAMES
+
+_ENGLISH = ("nltk", "nltk.corpus")
+# cells of its table that are damaged: these codas before these onsets
+_DAMAGED = dict(zip("ᆰᆲᆳᆵᆹᆻ", "ᆨᆯᆯᆸᆸᆮ", strict=True)), "ᄏᄐᄑ"
+
+
+@lru_cache(maxsize=1)
+def converter() -> Callable[[str], str]:
+    """g2pk's converter. Raises ConfigError where g2pk or MeCab is missing or cannot be loaded."""
+    require("mecab", "g2pk", "pronouncer g2pk")
+    with _no_english():
+        module = require("g2pk.g2pk", purpose="pronouncer g2pk")
+    module.jamo = _letter_names
+    made = module.G2p()
+    made.idioms = _Idioms(Path(made.idioms_path))
+    made.table = [*_repairs(), *made.table]
+    return made
+
+
+@contextmanager
+def _no_english() -> Iterator[None]:
+    """Stand-ins for NLTK while g2pk is imported."""
+    kept = {name: sys.modules.get(name) for name in _ENGLISH}
+    for name in _ENGLISH:
+        sys.modules[name] = ModuleType(name)
+    dictionary = SimpleNamespace(dict=dict)
+    sys.modules["nltk"].data = SimpleNamespace(find=lambda place: place)
+    sys.modules["nltk.corpus"].cmudict = dictionary
+    try:
+        yield
+    finally:
+        for name, module in kept.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
+
+
+def _letter_names(text: str, descriptive: bool = False, verbose: bool = False) -> str:
+    """Article 16 for the names of letters only, in place of g2pk's, which takes any ㅡ with a coda."""
+    for name in LETTER_NAMES:
+        letters = unicodedata.normalize("NFD", name)
+        onset = {"ᆿ": "ᄀ", "ᇁ": "ᄇ"}.get(letters[-1], "ᄉ")
+        text = text.replace(letters + "ᄋ", letters[:-1] + onset)
+    return text
+
+
+def _repairs() -> Iterator[tuple[str, str, list[Any]]]:
+    codas, onsets = _DAMAGED
+    for coda, spoken in codas.items():
+        for onset in onsets:
+            yield rf"{coda}( ?){onset}", rf"{spoken}\1{onset}", []
+
+
+class _Idioms:
+    """g2pk's list of exceptions for whole words, not for any letters that look like them."""
+
+    def __init__(self, path: Path):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        pairs = [line.partition("#")[0].strip().split("===") for line in lines if "===" in line]
+        self.words = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+        words = "|".join(map(re.escape, sorted(self.words, key=len, reverse=True)))
+        self.pattern = re.compile(rf"(?<![가-힣])(?:{words})(?=$|[^가-힣]|{'|'.join(MAY_FOLLOW)})")
+
+    def __call__(self, text: str, descriptive: bool = False, verbose: bool = False) -> str:
+        return self.pattern.sub(lambda match: self.words[match.group()], text)
