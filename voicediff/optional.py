@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
-import traceback
-from dataclasses import dataclass
-from types import ModuleType, TracebackType
+from types import FrameType, ModuleType, TracebackType
+from typing import NamedTuple
 
 from voicediff.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(NamedTuple):
     """The distribution that provides an import name, and the extra of voicediff that installs it.
 
     Attributes:
@@ -44,6 +41,7 @@ PACKAGES: dict[str, Package] = {
     "matplotlib": Package("matplotlib", "train"),
     "PIL": Package("pillow", "train"),
     "jinja2": Package("jinja2", "train"),
+    "librosa": Package("librosa", "train"),
     "markupsafe": Package("jinja2", "train"),
     "pystoi": Package("pystoi", "train"),
     "av": Package("av", "video"),
@@ -106,9 +104,12 @@ def _failing(error: BaseException) -> str | None:
     return None
 
 
-def _frames_below_ours(trace: TracebackType | None) -> list:
+def _frames_below_ours(trace: TracebackType | None) -> list[FrameType]:
     """Frames of a traceback that are deeper than the last one of voicediff."""
-    frames = [frame for frame, _ in traceback.walk_tb(trace)]
+    frames = []
+    while trace is not None:
+        frames.append(trace.tb_frame)
+        trace = trace.tb_next
     ours = [
         number
         for number, frame in enumerate(frames)
@@ -133,9 +134,11 @@ def _message(name: str, error: BaseException, extra: str | None = None, purpose:
 
 def installed_version(distribution: str) -> str | None:
     """Version of an installed distribution, None where it is not installed."""
+    from importlib import metadata  # slow to import, and needed for messages only
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
         return None
 
 

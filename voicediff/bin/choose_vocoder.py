@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from voicediff import experiment
 from voicediff.audio import read_wav
+from voicediff.bin.arguments.choose_vocoder import add_arguments as add_arguments
 from voicediff.config import plain
 from voicediff.data.singing import read_index
 from voicediff.errors import ConfigError, DataError
@@ -45,23 +46,6 @@ COLUMNS = (
 )
 DECIDING = ("mcd", "multi_stft", "periodicity_error")
 Figures = dict[str, dict[str, float]]  # by "copy" and "generated"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, type=Path, help="the acoustic model's folder")
-    parser.add_argument("--dump", required=True, type=Path, help="features, e.g. dump/dev")
-    parser.add_argument(
-        "--vocoder",
-        nargs="+",
-        default=[FALLBACK, "harmonic"],
-        metavar="NAME",
-        help="parts and folders to compare [griffin_lim harmonic]",
-    )
-    parser.add_argument("--take", metavar="NAME", help="keep this one, whatever is measured")
-    parser.add_argument("--nfe", type=int, help="network calls [the sampler's own]")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of lines to measure [60]")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -12,10 +12,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from voicediff import experiment
+from voicediff.bin.arguments.doctor import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import read_mixtures
 from voicediff.data.mixtures import MixtureList
 from voicediff.errors import ConfigError
@@ -31,25 +31,6 @@ from voicediff.samplers import Sampler
 from voicediff.tasks.avss import SpeechSeparation
 from voicediff.tasks.svs import SingingSynthesis
 from voicediff.tasks.vocoder import Vocoding
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
-    parser.add_argument(
-        "--dump", required=True, type=Path, help="prepared data, e.g. dump/test (or dump/dev)"
-    )
-    parser.add_argument("--list", default="own", help="list of mixtures below lists/ [%(default)s]")
-    parser.add_argument("--mixtures", type=int, help="the first of the list only [all]")
-    parser.add_argument("--sampler", help="another sampler than the experiment's, by name")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise [%(default)s]")
-    parser.add_argument("--batch", type=int, default=8, help="mixtures at once [%(default)s]")
-    parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
-    parser.add_argument(
-        "--overfit",
-        action="store_true",
-        help="also train a fresh copy of the configuration on four mixtures; takes minutes",
-    )
-    parser.add_argument("--overfit-steps", type=int, default=500, help="at the most [%(default)s]")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,12 +1,14 @@
 """The program `voicediff`: finds its sub-commands as modules of this folder and runs one of them.
 
-A sub-command is a module with `add_arguments(parser)` and `run(args) -> int | None`; the first line
-of its docstring is its help. Only the module that runs is imported, so `--help` is fast.
+A sub-command is a module with `add_arguments(parser)` and `run(args) -> int | None`; its docstring is
+its help. Where the module takes long to import, `add_arguments` is in the module of the same name in
+`arguments/`, so that `--help` and wrong arguments are answered without importing torch.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import errno
 import importlib
 import os
@@ -15,7 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voicediff.errors import ConfigError, DataError, TrainingError
+from voicediff.optional import import_failure
 
+FOLDER = Path(__file__).parent
 NOT_THE_PROGRAM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -25,29 +29,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     2: the user's files or options are at fault, said in one line. 130: interrupted.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    commands = _commands()
-    command = argv[0] if argv and argv[0] in commands else None
-    module = (
-        importlib.import_module(f"voicediff.bin.{command.replace('-', '_')}") if command else None
-    )
-    args = _parser(commands, command, module).parse_args(argv)
+    command = argv[0] if argv and argv[0] in _commands() else None
     try:
-        return module.run(args) or 0
-    except (ConfigError, DataError, TrainingError) as error:
-        return _fail(command, str(error))
+        args = _parser(command).parse_args(argv)
+        return importlib.import_module(_module(command)).run(args) or 0
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        if error.errno not in NOT_THE_PROGRAM:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(command, f"{where}{error.strerror}")
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        message = _for_the_user(error)
+        if message is None:
+            raise
+        return _fail(command, message)
 
 
-def _parser(commands: dict[str, str], command: str | None, module) -> argparse.ArgumentParser:
+def _for_the_user(error: Exception) -> str | None:
+    """What the user has to mend; None for a defect of the program, which keeps its traceback."""
+    if isinstance(error, (ConfigError, DataError, TrainingError)):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in NOT_THE_PROGRAM:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    failure = import_failure(error)
+    return None if failure is None else str(failure)
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
     """The program's parser; only the sub-command in use has its arguments."""
     parser = argparse.ArgumentParser(
         prog="voicediff",
@@ -55,24 +64,44 @@ def _parser(commands: dict[str, str], command: str | None, module) -> argparse.A
         epilog="`voicediff COMMAND --help` describes a command.",
     )
     choices = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in commands.items():
+    for name, summary in _commands().items():
         if name != command:
             choices.add_parser(name, help=summary, add_help=False)
             continue
         used = choices.add_parser(
             name,
             help=summary,
-            description=module.__doc__,
+            description=_docstring(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(used)
+        importlib.import_module(_arguments_module(name)).add_arguments(used)
     return parser
 
 
 def _commands() -> dict[str, str]:
     """Sub-commands and the first line of their docstrings, read without importing them."""
-    files = sorted(Path(__file__).parent.glob("[a-z]*.py"))
+    files = sorted(FOLDER.glob("[a-z]*.py"))
     return {path.stem.replace("_", "-"): _summary(path) for path in files if path.stem != "main"}
+
+
+def _path(command: str) -> Path:
+    return FOLDER / f"{command.replace('-', '_')}.py"
+
+
+def _module(command: str) -> str:
+    return f"voicediff.bin.{_path(command).stem}"
+
+
+def _arguments_module(command: str) -> str:
+    """The module with `add_arguments`: that of `arguments/` where there is one."""
+    if (FOLDER / "arguments" / _path(command).name).is_file():
+        return f"voicediff.bin.arguments.{_path(command).stem}"
+    return _module(command)
+
+
+def _docstring(command: str) -> str | None:
+    """The docstring of a command's module, read without importing it."""
+    return ast.get_docstring(ast.parse(_path(command).read_text(encoding="utf-8")))
 
 
 def _summary(path: Path) -> str:

@@ -8,30 +8,19 @@ a vocoder learns to make the recording of what the model says. OUT/UTT.npy, (n_m
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from voicediff import experiment
+from voicediff.bin.arguments.mels import add_arguments as add_arguments
 from voicediff.data.singing import SingingDataset
 from voicediff.files import replacing
 from voicediff.noise import SeededNoise, item_seed
 from voicediff.registry import build
 from voicediff.samplers import Sampler
 from voicediff.tasks.svs import SingingSynthesis
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, type=Path, help="the acoustic model's folder")
-    parser.add_argument("--dump", required=True, type=Path, help="features, e.g. dump/train")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--nfe", type=int, help="network calls, 0 is mu [the sampler's own]")
-    parser.add_argument("--batch", type=int, default=8, help="lines sung at once [8]")
-    parser.add_argument("--lines", type=int, help="at most so many lines, evenly chosen [all]")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
 
 
 def run(args: argparse.Namespace) -> None:

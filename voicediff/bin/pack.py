@@ -7,16 +7,11 @@ used like the experiment's, e.g. `voicediff sing --model PACKED`, and can be fin
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from voicediff import experiment
+from voicediff.bin.arguments.pack import add_arguments as add_arguments
 from voicediff.files import whole_folder
 from voicediff.vocoding import CHOICE, FOLDER, pack
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
-    parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -8,56 +8,21 @@ in report/work.jsonl; the same command goes on from there.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from tqdm import tqdm
 
 from voicediff import experiment
+from voicediff.bin.arguments.report import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import read_mixtures
 from voicediff.data.mixtures import MixtureList
 from voicediff.errors import ConfigError
 from voicediff.experiment import Experiment
 from voicediff.measuring import Measurement, SeparationMeasurement, SingingMeasurement
 from voicediff.report.nfe import CallsReport, Judged
-from voicediff.report.settings import CALLS, settings
+from voicediff.report.settings import settings
 from voicediff.report.work import Work
 from voicediff.tasks.avss import SpeechSeparation
 from voicediff.tasks.svs import SingingSynthesis
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
-    parser.add_argument(
-        "--data", required=True, type=Path, help="features or prepared clips, e.g. dump/dev"
-    )
-    parser.add_argument("--samplers", default="", help="names, separated by commas [all]")
-    parser.add_argument("--grids", default="", help="names, separated by commas [all]")
-    parser.add_argument(
-        "--nfe", default=",".join(map(str, CALLS)), help="network calls to compare [%(default)s]"
-    )
-    parser.add_argument("--items", type=int, help="the first lines or mixtures only [all]")
-    parser.add_argument("--vocoder", help="singing: also measure the sound that this one makes")
-    parser.add_argument(
-        "--list", default="own", help="separation: list of mixtures below lists/ [%(default)s]"
-    )
-    parser.add_argument("--by", metavar="FIGURE", help="what decides [frechet, si_sdri]")
-    parser.add_argument(
-        "--margin",
-        type=float,
-        default=0.05,
-        help="share off the best that is allowed [%(default)s]",
-    )
-    parser.add_argument(
-        "--noise-scale", type=float, help="standard deviation of noise [the model's]"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--batch-seconds", type=float, default=40.0, help="singing: of lines at once [%(default)s]"
-    )
-    parser.add_argument(
-        "--batch", type=int, default=8, help="separation: mixtures at once [%(default)s]"
-    )
-    parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")
 
 
 def run(args: argparse.Namespace) -> None:

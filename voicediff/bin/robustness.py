@@ -17,8 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from voicediff import experiment
+from voicediff.bin.arguments.robustness import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import (
-    add_common_arguments,
     load_separation,
     read_mixtures,
     title_of,
@@ -41,19 +41,6 @@ from voicediff.separation import batches_of, confidence, separate_batch
 
 Tracks = dict[str, dict[str, float]]
 FIGURES = ("si_sdri", "selected", "confidence")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--nfe", type=int, help="network calls, 0 is the predictor alone [the sampler's own]"
-    )
-    parser.add_argument(
-        "--samples",
-        type=int,
-        default=1,
-        help="draws of the generator; the confidence asks how far they agree [%(default)s]",
-    )
-    add_common_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,13 +7,15 @@ and index.html, which needs nothing but a browser.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
 from tqdm import tqdm
 
 from voicediff.audio import MelSpec
+from voicediff.bin.arguments.score import add_arguments as add_arguments
 from voicediff.data.features import read_mel_spec
 from voicediff.data.kaldi import read_folder
 from voicediff.data.singing import read_index
@@ -21,6 +23,7 @@ from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import versions
 from voicediff.metrics import Item, score_utterances
 from voicediff.metrics.base import TOLERANCE
+from voicediff.metrics.reference import cached_pyin, true_f0, with_f0
 from voicediff.music.score import Score
 from voicediff.report import singing
 from voicediff.report.decoded import Row, read_rows
@@ -30,21 +33,6 @@ from voicediff.report.table import plain
 from voicediff.report.writing import SingingReport
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--decoded", required=True, type=Path, help="what `voicediff decode` wrote")
-    parser.add_argument("--data", required=True, type=Path, help="data folder, e.g. data/test")
-    parser.add_argument("--dump", required=True, type=Path, help="its features, e.g. dump/test")
-    parser.add_argument(
-        "--examples",
-        nargs="*",
-        default=[],
-        metavar="TITLE",
-        help="songs for the page, by title; several also in one argument, separated by ';' "
-        "[the first test songs]",
-    )
-    parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
-
-
 def run(args: argparse.Namespace) -> None:
     if args.nj < 1:
         raise ConfigError(f"--nj: wants 1 or more, found {args.nj}")
@@ -52,7 +40,9 @@ def run(args: argparse.Namespace) -> None:
     lines, titles = read_lines(args.data, args.dump)
     songs = choose_songs(titles, split_titles(args.examples))
     rows = read_rows(args.decoded, [line.utt for line in lines], mel)
-    scored = measure(rows, lines, mel, args.nj)
+    songs_f0 = _known_f0(args.data) if args.reference_f0 == "auto" else {}
+    reference = None if args.reference_f0 == "tracker" else ReferenceF0(args.decoded, songs_f0)
+    scored = measure(rows, lines, mel, args.nj, reference)
     seeds = [row.info["seed"] for row in rows if isinstance(row.info.get("seed"), int)]
     report = SingingReport(args.decoded, scored, lines, mel, versions(seeds[-1] if seeds else 0))
     report.write({song: titles[song] for song in songs})
@@ -79,17 +69,58 @@ def read_lines(data: Path, dump: Path) -> tuple[list[Line], dict[str, str]]:
     return lines, titles
 
 
+@dataclass(frozen=True)
+class ReferenceF0:
+    """Where the F0 of recordings comes from.
+
+    Attributes:
+        decoded: the decoded folder, which keeps what pyin found below `natural/`.
+        known: files of the F0 of generated songs by song; other songs are measured by pyin.
+    """
+
+    decoded: Path
+    known: Mapping[str, Path]
+
+    def apply(self, item: Item, line: Line, mel: MelSpec) -> Item:
+        if line.song in self.known:
+            f0 = true_f0(self.known[line.song], line.start, len(item.f0), mel)
+        elif not line.score.notes:
+            return item
+        else:
+            path = self.decoded / "natural" / "reference_f0" / f"{line.utt}.npz"
+            f0 = cached_pyin(item.wav, mel, line.score, path)
+        return with_f0(item, f0)
+
+
+def _known_f0(data: Path) -> dict[str, Path]:
+    """Files `f0/NAME.npz` beside the folder of the recordings, where the corpus has them."""
+    wavs = read_folder(data).wavs
+    paths = {song: wav.parent.parent / "f0" / f"{wav.stem}.npz" for song, wav in wavs.items()}
+    return {song: path for song, path in paths.items() if path.is_file()}
+
+
 def measure(
-    rows: Sequence[Row], lines: Sequence[Line], mel: MelSpec, jobs: int = 1
+    rows: Sequence[Row],
+    lines: Sequence[Line],
+    mel: MelSpec,
+    jobs: int = 1,
+    reference: ReferenceF0 | None = None,
 ) -> list[Scored]:
-    """All figures of all rows against the row `natural`, `jobs` rows at a time."""
+    """All figures of all rows against the row `natural`, `jobs` lines or rows at a time."""
     natural = next(row for row in rows if row.name == "natural")
-    references = list(_items(natural, lines, mel))
-    work = (joblib.delayed(_measure_row)(row, lines, references, mel) for row in rows)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
+    work = (joblib.delayed(_reference)(natural, line, mel, reference) for line in lines)
+    with joblib.parallel_config(n_jobs=min(jobs, len(lines)), **backend):
+        references = joblib.Parallel()(work)
+    work = (joblib.delayed(_measure_row)(row, lines, references, mel) for row in rows)
     with joblib.parallel_config(n_jobs=min(jobs, len(rows)), **backend):
         found = joblib.Parallel(return_as="generator")(work)
         return list(tqdm(found, total=len(rows), desc="scoring", unit="row"))
+
+
+def _reference(natural: Row, line: Line, mel: MelSpec, reference: ReferenceF0 | None) -> Item:
+    (item,) = _items(natural, [line], mel)
+    return item if reference is None else reference.apply(item, line, mel)
 
 
 def _measure_row(

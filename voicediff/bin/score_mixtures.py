@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import joblib
 from tqdm import tqdm
 
+from voicediff.bin.arguments.score_mixtures import add_arguments as add_arguments
 from voicediff.data.clips import SAMPLE_RATE
 from voicediff.data.mixtures import ALONE, SAME_VOICE, Mixture
 from voicediff.errors import ConfigError
@@ -27,16 +27,6 @@ from voicediff.report.table import plain
 from voicediff.report.voices import DIFFERENT, KINDS, ScoredRow, quality
 
 Figures = dict[str, float]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--decoded", required=True, type=Path, help="what `voicediff decode-mixtures` wrote"
-    )
-    parser.add_argument(
-        "--examples", type=int, default=6, help="mixtures on the page [%(default)s]"
-    )
-    parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
 
 
 def run(args: argparse.Namespace) -> None:

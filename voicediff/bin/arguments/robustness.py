@@ -1,0 +1,20 @@
+"""Arguments of `voicediff robustness`."""
+
+from __future__ import annotations
+
+import argparse
+
+from voicediff.bin.arguments.decode_mixtures import add_common_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nfe", type=int, help="network calls, 0 is the predictor alone [the sampler's own]"
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=1,
+        help="draws of the generator; the confidence asks how far they agree [%(default)s]",
+    )
+    add_common_arguments(parser)

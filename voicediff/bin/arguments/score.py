@@ -1,0 +1,28 @@
+"""Arguments of `voicediff score`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--decoded", required=True, type=Path, help="what `voicediff decode` wrote")
+    parser.add_argument("--data", required=True, type=Path, help="data folder, e.g. data/test")
+    parser.add_argument("--dump", required=True, type=Path, help="its features, e.g. dump/test")
+    parser.add_argument(
+        "--examples",
+        nargs="*",
+        default=[],
+        metavar="TITLE",
+        help="songs for the page, by title; several also in one argument, separated by ';' "
+        "[the first test songs]",
+    )
+    parser.add_argument(
+        "--reference-f0",
+        choices=("auto", "pyin", "tracker"),
+        default="auto",
+        help="F0 of the recordings: by librosa's pyin in the range of the notes, or by the tracker "
+        "that measures the renditions; auto takes the F0 that a generated corpus knows, else pyin",
+    )
+    parser.add_argument("--nj", type=int, default=1, help="parallel jobs")
