@@ -491,6 +491,9 @@ def record_separation(exp: Experiment, folder: Path) -> Tape:
     tape, task, seeds = Tape(), exp.task, [5, 6]
     data = DrawnMixtures(folder, MixtureOptions(frames=FRAMES), task.faults)
     item = data.item(0, 1)
+    item["sources"] = item["sources"][
+        ::-1
+    ].copy()  # exchanged: worse than the mixture, so `caution` counts
     batch = collate_mixtures([item | {"alone": np.array([False, True])}], [5])
     names = ("mixture", "mouth", "valid", "face", "frames")
     tape.inputs(**{name: batch[name] for name in (*names, "sources", "blind", "alone")})
