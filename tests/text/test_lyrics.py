@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicediff.errors import DataError
-from voicediff.text.lyrics import parse_line, parse_lyrics, read_lyrics
+from voicediff.text.lyrics import numbers_of, parse_line, parse_lyrics, read_lyrics
 
 
 def texts(line: str) -> str:
@@ -38,6 +38,10 @@ def test_decomposed_text_is_composed():
         ("나는 love 해", r"lyrics:1: 'love' has Latin letters \(column 4\)"),
         ("산 山", "the letter '山'"),
         ("ㅋㅋ", "the letter 'ㅋ'"),
+        ("½ 컵", "the letter '½'"),
+        ("10년 山", r"'山' has the letter '山' \(column 5\)"),
+        ("50%", r"the sign '%' \(column 3\)"),
+        ("노래 3번", "lyrics:1: '3번' is read 세번 or 삼번; write it in Hangul"),
     ],
 )
 def test_what_cannot_be_sung_names_the_place(line, message):
@@ -68,3 +72,12 @@ def test_unusable_lyric_files_are_data_errors(content, message, tmp_path):
 def test_a_missing_lyric_file_is_a_data_error(tmp_path):
     with pytest.raises(DataError, match="No such file"):
         read_lyrics(tmp_path / "words.txt")
+
+
+def test_numbers_of_a_words_file_are_listed_as_they_are_sung(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("곰 3마리\n노래 3번\n6월에\n", encoding="utf-8")
+    assert numbers_of(path) == [
+        f"{path}:1: 3마리 is sung as 세마리",
+        f"{path}:3: 6월에 is sung as 유월에",
+    ]

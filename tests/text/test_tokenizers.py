@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from voicediff.errors import DataError
+from voicediff.errors import ConfigError, DataError
 from voicediff.music.score import Note, Score
 from voicediff.registry import build, entries
 from voicediff.text import load_tokenizer
@@ -70,6 +70,24 @@ def test_a_saved_tokenizer_is_loaded_unchanged(kind, tmp_path):
         made.name, made.symbols, made.hash, made.g2p
     )  # fmt: skip
     assert found.syllables(song("강물")) == made.syllables(song("강물"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_made_with_another_pronouncer_is_sung_with_the_rules(kind, tmp_path):
+    made = build("tokenizer", {"name": kind, "pronouncer": "g2pk"})
+    made.pronouncer = "rules"
+    made.fit(LYRICS)
+    made.save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8").replace(made.g2p, "g2pk 0.9.4"))
+    found = load_tokenizer(tmp_path)
+    assert found.g2p.startswith("rules ")
+    assert found.syllables(song("국물")) == made.syllables(song("국물"))
+
+
+def test_an_unknown_pronouncer_is_refused_with_its_place():
+    with pytest.raises(ConfigError, match=r"tokenizer.*pronouncer.*'mfa'"):
+        build("tokenizer", {"name": "phone", "pronouncer": "mfa"})
 
 
 def test_sentencepieces_join_letters_within_a_syllable_only():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from voicediff.errors import DataError
@@ -12,6 +13,7 @@ from voicediff.music.problems import RANGE, Problem
 from voicediff.music.reading import READERS, read_score
 from voicediff.music.restoring import restore_csd
 from voicediff.music.witnesses import lint_csd, songs_of
+from voicediff.text.lyrics import numbers_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     written: list[Path] = []
     if args.song.suffix.lower() in READERS:
         findings = lint_song(args.song, args.lyrics, (args.low, args.high))
+        for line in numbers_of(args.lyrics) if args.lyrics else []:
+            print(line, file=sys.stderr)
         problems = findings.problems
         if args.fix and problems:
             written = write_repaired(findings, args.song, args.lyrics)

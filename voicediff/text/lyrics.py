@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voicediff.errors import DataError
 from voicediff.text import hangul
-from voicediff.text.numbers import spell_out
+from voicediff.text.numbers import readings, spell_out
 
 #: marks that hold the former syllable over one more note
 SLURS = "-ー－"
@@ -69,6 +69,21 @@ def parse_lyrics(text: str, at: str = "lyrics") -> list[list[Sung]]:
 def read_lyrics(path: str | Path) -> list[list[Sung]]:
     """`parse_lyrics` of a UTF-8 file."""
     return parse_lyrics(read_text(path), str(path))
+
+
+def numbers_of(path: str | Path) -> list[str]:
+    """What each number of a words file is sung as, a line of text each.
+
+    Lines that `parse_line` refuses are left out. Raises DataError for files that cannot be read.
+    """
+    found = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        try:
+            pairs = readings(unicodedata.normalize("NFC", line))
+        except DataError:
+            continue
+        found += [f"{path}:{number}: {written} is sung as {read}" for written, read in pairs]
+    return found
 
 
 def read_text(path: str | Path) -> str:

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from voicediff.text import hangul
 from voicediff.text.korean import lexicon
 from voicediff.text.korean.lexicon import APART, INSERT, MARKS, TENSE
 
-_Entry = tuple[str, bool, dict[int, str]]  # the word, whether it applies anywhere, marks by place
+
+@dataclass(frozen=True)
+class _Entry:
+    """A word of the lists: marks by their place in it, and where it applies."""
+
+    word: str
+    marks: dict[int, str]
+    anywhere: bool
+    whole: bool
+
+    def applies(self, line: str, place: int) -> bool:
+        if self.anywhere or not line.startswith(self.word, place):
+            return line.startswith(self.word, place)
+        end = place + len(self.word)
+        starts = place == 0 or line[place - 1] == " "
+        ends = end == len(line) or line[end] == " " or line.startswith(lexicon.MAY_FOLLOW, end)
+        return ends or (starts and not self.whole)
 
 
 def find_marks(line: str) -> dict[int, str]:
@@ -24,28 +41,20 @@ def find_marks(line: str) -> dict[int, str]:
 
 def _entries_in(line: str) -> Iterator[tuple[int, dict[int, str]]]:
     for place in range(len(line) - 1):
-        for word, anywhere, marks in _ENTRIES.get(line[place : place + 2], ()):
-            if line.startswith(word, place) and (anywhere or _fits(line, place, word)):
-                yield place, marks
+        for entry in _ENTRIES.get(line[place : place + 2], ()):
+            if entry.applies(line, place):
+                yield place, entry.marks
                 break
 
 
-def _fits(line: str, place: int, word: str) -> bool:
-    """Whether a word begins here, or ends after the entry but for a particle."""
-    rest = line[place + len(word) :]
-    starts = place == 0 or line[place - 1] == " "
-    return starts or not rest or rest[0] == " " or rest.startswith(lexicon.MAY_FOLLOW)
-
-
 def _entry(text: str) -> _Entry:
-    anywhere, text = text.startswith("^"), text.lstrip("^")
     word, marks = "", {}
-    for character in text:
+    for character in text.strip("^$"):
         if character in MARKS:
             marks[len(word)] = character
         else:
             word += character
-    return word, anywhere, marks
+    return _Entry(word, marks, text.startswith("^"), text.endswith("$"))
 
 
 def _index(*lists: str) -> dict[str, list[_Entry]]:
@@ -53,9 +62,9 @@ def _index(*lists: str) -> dict[str, list[_Entry]]:
     index: dict[str, list[_Entry]] = {}
     for text in " ".join(lists).split():
         entry = _entry(text)
-        index.setdefault(entry[0][:2], []).append(entry)
+        index.setdefault(entry.word[:2], []).append(entry)
     for entries in index.values():
-        entries.sort(key=lambda entry: len(entry[0]), reverse=True)
+        entries.sort(key=lambda entry: len(entry.word), reverse=True)
     return index
 
 
@@ -91,7 +100,9 @@ def _modifier_patterns() -> Iterator[str]:
     yield f"{rieul} ?(?={_any(lexicon.DEPENDENT)}{after})"
     yield f"{modifiers} (?={lax})"
     yield f"{rieul}(?={_any(lexicon.ENDINGS_L)})"
-    yield f"(?:{modifiers}|(?<=[가-힣])(?<![마가노고])을)(?=[게걸지])"
+    endings = _any(lexicon.ENDINGS_MODIFIER)
+    yield f"(?:{modifiers}|(?<=[가-힣])(?<![마가노고])을)(?={endings})"
+    yield "줄(?=게)"
 
 
 def _insertion_patterns() -> Iterator[str]:
@@ -99,8 +110,11 @@ def _insertion_patterns() -> Iterator[str]:
     glides = _syllables("ㅇ", "ㅣㅑㅕㅛㅠㅖㅒ")
     coda = _syllables(tails="".join(hangul.TAILS[1:]))
     yield f"(?<![가-힣])못 ?(?={glides})"
-    yield f"[한할된될던은는을운] (?=일(?:이|을|은|도|만|에|로| |$))"
-    yield f"{coda} (?={_any(lexicon.AFTER_BLANK)})"
+    yield "[한할된될던은는을운] (?=일(?:이|을|은|도|만|에|로| |$))"
+    yield f"{coda} (?={_any(lexicon.NOUNS_AFTER_BLANK)})"
+    yield f"{coda}(?<!을)(?<!은) (?={_any(lexicon.VERBS_AFTER_BLANK)})"
+    yield f"{coda}(?=잎)"
+    yield "(?<![가-힣])옛 ?(?=일|이야기)"
     yield "(?<![가-힣])한 (?=입)"
 
 
@@ -115,5 +129,5 @@ _PATTERNS = [
     *((re.compile(pattern), TENSE) for pattern in _stem_patterns()),
     *((re.compile(pattern), TENSE) for pattern in _modifier_patterns()),
     *((re.compile(pattern), INSERT) for pattern in _insertion_patterns()),
-    (re.compile(r"(?<![가-힣])[못첫](?=[아어오우애에와])"), APART),
+    (re.compile(r"(?<![가-힣])[못첫](?=[아어오우애와])"), APART),
 ]

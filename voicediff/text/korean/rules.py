@@ -7,6 +7,7 @@ it as it sounds by one article; `speak` sends each joint of a line through all o
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ def speak(line: str) -> str:
     for match in _LETTERS.finditer(line):
         marks.setdefault(match.end(), _LETTER)
     spoken = [list(article_5(line[i])) for i in places]
-    for k, (i, j) in enumerate(zip(places, places[1:], strict=False)):
+    for k, (i, j) in enumerate(itertools.pairwise(places)):
         coda, spoken[k + 1][0] = _meet(line[i], line[j], j > i + 1, marks.get(j, ""))
         spoken[k][2] = coda
     if spoken:

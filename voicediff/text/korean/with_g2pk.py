@@ -43,19 +43,17 @@ def converter() -> Callable[[str], str]:
 @contextmanager
 def _no_english() -> Iterator[None]:
     """Stand-ins for NLTK while g2pk is imported."""
-    kept = {name: sys.modules.get(name) for name in _ENGLISH}
+    kept = {name: sys.modules[name] for name in _ENGLISH if name in sys.modules}
     for name in _ENGLISH:
         sys.modules[name] = ModuleType(name)
-    dictionary = SimpleNamespace(dict=dict)
     sys.modules["nltk"].data = SimpleNamespace(find=lambda place: place)
-    sys.modules["nltk.corpus"].cmudict = dictionary
+    sys.modules["nltk.corpus"].cmudict = SimpleNamespace(dict=dict)
     try:
         yield
     finally:
-        for name, module in kept.items():
+        for name in _ENGLISH:
             del sys.modules[name]
-            if module is not None:
-                sys.modules[name] = module
+        sys.modules.update(kept)
 
 
 def _letter_names(text: str, descriptive: bool = False, verbose: bool = False) -> str:
