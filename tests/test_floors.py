@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "voicediff"
 
 # from the ground upwards; a room imports rooms of lower floors only
 FLOORS = [
-    ["errors", "layers", "noise", "precision", "pretrained", "synchrony"],
+    ["errors", "examples", "layers", "noise", "precision", "pretrained", "synchrony"],
     ["conditions", "config", "devices", "files", "optional", "registry"],
     ["audio", "networks", "sdes", "text"],
     ["decoders", "importing", "losses", "music", "objectives", "predictors", "times", "vocoders"],

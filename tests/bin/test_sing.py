@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from voicediff import experiment
+from voicediff import examples, experiment
 from voicediff.bin.main import main
 from voicediff.experiment import read_config
 from voicediff.music import Note, Score, write_midi
@@ -36,6 +36,15 @@ def test_the_song_is_as_long_as_its_score(model, song):
     for options, seconds in ((["--steps", "2"], 2.1), (["--steps", "0", "--tempo", "2"], 1.05)):
         assert main([*files, "--model", str(model), "-o", str(song / "song.wav"), *options]) == 0
         assert soundfile.info(song / "song.wav").duration >= seconds - 0.06
+
+
+def test_the_example_is_sung_from_either_of_its_files(model, tmp_path, capsys):
+    for name, score in (("a", ["--example"]), ("b", [str(examples.MUSICXML)])):
+        options = ["--model", str(model), "--steps", "0", "-o", str(tmp_path / f"{name}.wav")]
+        assert main(["sing", *score, *options]) == 0
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    assert main(["sing", "-o", str(tmp_path / "c.wav")]) == 2
+    assert "give either a score or --example" in capsys.readouterr().err
 
 
 def test_words_that_do_not_fit_leave_no_file(model, song, capsys):
@@ -76,3 +85,11 @@ def test_mistaken_options_are_said(model, song, capsys, options, said):
     files = ["sing", str(song / "song.mid"), "--lyrics", str(song / "words.txt")]
     assert main([*files, "--model", str(model), "-o", str(song / "song.wav"), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_words_with_numbers_are_sung_as_is_said(model, song, capsys):
+    (song / "words.txt").write_text("곰 3마리\n", encoding="utf-8")
+    files = ["sing", str(song / "song.mid"), "--lyrics", str(song / "words.txt"), "--steps", "0"]
+    files += ["--model", str(model), "-o", str(song / "song.wav"), "--pronouncer", "rules"]
+    assert main(files) == 0
+    assert "words.txt:1: 3마리 is sung as 세마리" in capsys.readouterr().err

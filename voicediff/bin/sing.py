@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from voicediff import experiment
+from voicediff import examples, experiment
 from voicediff.audio import write_wav
 from voicediff.bin.arguments.sing import add_arguments as add_arguments
 from voicediff.editing import Recording
@@ -18,18 +18,18 @@ from voicediff.music.score import Score
 from voicediff.performance import Singer
 from voicediff.registry import build
 from voicediff.tasks.svs import SingingSynthesis
-from voicediff.text.lyrics import read_text
-from voicediff.text.numbers import readings
+from voicediff.text.lyrics import numbers_of
 from voicediff.vocoding import find_vocoder
 
 
 def run(args: argparse.Namespace) -> None:
+    use_example(args)
     loaded = experiment.load(args.model, device=args.device)
     task: SingingSynthesis = loaded.task
     if args.pronouncer:
         task.tokenizer.pronouncer = args.pronouncer
-    if args.lyrics:
-        show_numbers(args.lyrics)
+    for line in numbers_of(args.lyrics) if args.lyrics else []:
+        print(line, file=sys.stderr)
     score = read_score(args.score, args.lyrics).transpose(args.transpose).stretch(args.tempo)
     warn_of_range(score, task.pitch_range)
     sampler = None
@@ -63,10 +63,12 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out}: {score.duration:.1f} s")
 
 
-def show_numbers(lyrics: Path) -> None:
-    """Print what each number of the words is sung as; its syllables are counted by notes."""
-    for written, read in readings(read_text(lyrics)):
-        print(f"{lyrics}: {written} is sung as {read}", file=sys.stderr)
+def use_example(args: argparse.Namespace) -> None:
+    """Put the song that comes with voicediff in place of the score where --example asks for it."""
+    if args.example == (args.score is not None):
+        raise ConfigError("give either a score or --example")
+    if args.example:
+        args.score, args.lyrics = examples.MIDI, args.lyrics or examples.WORDS
 
 
 def read_guidance(assignments: list[str] | None) -> dict[str, float] | None:

@@ -10,7 +10,12 @@ from voicediff.text.pronunciation import PRONOUNCERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("score", type=Path, help="song.mid, .musicxml, .mxl, .ustx or CSD's .csv")
+    parser.add_argument(
+        "score", type=Path, nargs="?", help="song.mid, .musicxml, .mxl, .ustx or CSD's .csv"
+    )
+    parser.add_argument(
+        "--example", action="store_true", help="sing the song that comes with voicediff"
+    )
     parser.add_argument(
         "--model",
         type=Path,
