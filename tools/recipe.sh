@@ -96,6 +96,10 @@ launcher() {
   esac
 }
 torchrun_words() {
+  if [ "$2" -eq 1 ] && [ -z "${MASTER_PORT:-}" ]; then # several trainings on a machine: each its own port
+    echo "torchrun --standalone --nproc-per-node $1 -m voicediff"
+    return
+  fi
   echo "torchrun --nproc-per-node $1 --nnodes $2 --node-rank ${NODE_RANK:-0} --master-addr ${MASTER_ADDR:-localhost} --master-port ${MASTER_PORT:-29500} -m voicediff"
 }
 
