@@ -219,7 +219,7 @@ def import_parts(modules: Iterable[str], beside: str | Path = ".") -> list[Path]
 def imported_files() -> list[Path]:
     """The files that `import_parts` has imported in this process, first ones first."""
     modules = list(sys.modules.values())
-    parts = [module for module in modules if getattr(module, "_voicediff_part", False)]
+    parts = [module for module in modules if getattr(module, "_voicediff_part", None) is True]
     return [Path(module.__spec__.origin).resolve() for module in parts]
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -157,6 +158,70 @@ def test_workers_do_not_change_the_result(place):
     train(place, "alone")
     train(place, "helped", "training.workers=2")
     assert_same(place, "alone", "helped")
+
+
+@pytest.fixture
+def start_method(request):
+    multiprocessing.set_start_method(request.param, force=True)
+    yield
+    multiprocessing.set_start_method(None, force=True)
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"], indirect=True)
+def test_workers_that_are_started_anew_give_the_same(place, start_method):
+    """As Python 3.14, macOS and Windows do; the user's part file has to be imported there too."""
+    phases = "'training.phases=[{name: first, turns: [restore], steps: 3, batch_size: 4}]'"
+    assert train(place, "alone", phases) == 0
+    assert train(place, "helped", f"training.workers=1 {phases}") == 0
+    assert_same(place, "alone", "helped")
+
+
+def test_a_training_in_a_thread_leaves_signals_alone(place):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(train(place, "threaded")))
+    thread.start()
+    thread.join()
+    assert found == [0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    train(place, "plain")
+    assert_same(place, "plain", "threaded")
+
+
+LOCKS = """
+import sys, time
+from filelock import FileLock
+with FileLock(sys.argv[1], timeout=0):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_training_in_a_folder_is_refused_until_the_first_is_dead(place, capsys):
+    (place / "a").mkdir()
+    words = [sys.executable, "-c", LOCKS, str(place / "a/.lock")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"locked\n"
+        said = refused(capsys, train(place, "a"))
+        other.kill()
+    assert said == f"{place / 'a'}: another training is running here"
+    assert train(place, "a") == 0
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("tpu", "--device: expected cpu, cuda, cuda:N or mps, found 'tpu'"),
+        ("gpu", "--device: expected cpu, cuda, cuda:N or mps, found 'gpu'"),
+        ("mps", "--device mps: torch finds no such device on this machine; take cpu"),
+        ("cuda:7", "--device cuda:7: the last one is cuda:1"),
+    ],
+)
+def test_a_device_that_is_not_there_is_one_line(place, capsys, monkeypatch, device, said):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert refused(capsys, train(place, "a", "", "--device", device)) == said
+    assert not (place / "a").exists()
 
 
 def test_a_finished_training_started_again_changes_nothing(place):
