@@ -1,9 +1,13 @@
 """What is written appears whole or not at all."""
 
 import errno
+import os
 
+import numpy as np
 import pytest
 
+from voicediff import files
+from voicediff.data.spool import Spool
 from voicediff.errors import DataError
 from voicediff.files import whole_file, whole_folder
 
@@ -47,3 +51,27 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
         raise ZeroDivisionError
     assert [p.name for p in path.iterdir()] == ["second"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_windows_flushes_what_is_open_for_writing(tmp_path, monkeypatch):
+    flush, flushed = os.fsync, []
+
+    def windows(descriptor):
+        os.write(descriptor, b"")  # refused where the file is open for reading only
+        flushed.append(flush(descriptor))
+
+    monkeypatch.setattr(os, "fsync", windows)
+    monkeypatch.setattr(files, "_FLUSHED", "r+b")
+    with whole_folder(tmp_path / "row") as new:
+        (new / "first").write_text("1")
+    with whole_file(tmp_path / "a.txt") as path:
+        path.write_text("one")
+    assert flushed == [None, None] and (tmp_path / "a.txt").read_text() == "one"
+
+
+def test_a_spool_is_read_anywhere_while_it_grows():
+    spool, rows = Spool((3,), np.int16), np.arange(30, dtype=np.int16).reshape(10, 3)
+    spool.append(rows[:4])
+    assert np.array_equal(spool[1:3], rows[1:3])
+    spool.append(rows[4:])
+    assert len(spool) == 10 and np.array_equal(spool[2:9], rows[2:9]) and not len(spool[5:5])

@@ -127,7 +127,7 @@ def fit(
     if training.minutes is None or process.num_processes > 1:
         return None, 0
     if kept.is_file():
-        shares = json.loads(kept.read_text())["shares"]
+        shares = json.loads(kept.read_text(encoding="utf-8"))["shares"]
         for phase in training.phases:
             phase.steps = _shortened(phase, phase.steps, shares).steps
         return None, 0

@@ -46,7 +46,7 @@ def newest(folder: Path) -> Path | None:
 
 def read_state(checkpoint: Path) -> State:
     try:
-        return State(**json.loads((checkpoint / "state.json").read_text()))
+        return State(**json.loads((checkpoint / "state.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{checkpoint / 'state.json'}: damaged ({error})") from error
 
