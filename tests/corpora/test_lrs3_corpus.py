@@ -13,6 +13,7 @@ pytest.importorskip("espeakng_loader")
 
 from face_detectors import haar
 
+from voicediff import optional
 from voicediff.corpora.lrs3 import features, make_clip, plan, write_planned
 from voicediff.corpora.lrs3.people import person
 from voicediff.corpora.lrs3.scene import draw_frame
@@ -204,6 +205,7 @@ def test_opening_follows_the_loudness_about_as_in_real_recordings():
 
 def test_without_espeak_one_line_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    monkeypatch.setattr(optional, "installed_version", lambda distribution: None)
     with pytest.raises(
         ConfigError, match=r"^mini LRS3 .* espeakng_loader .* 'voicediff\[corpora\]'[^\n]*$"
     ):

@@ -21,6 +21,7 @@ from voicediff.config import override, plain, read_yaml
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.files import replacing, write_json, write_text
 from voicediff.noise import item_seed
+from voicediff.optional import require
 from voicediff.registry import get, read_options
 from voicediff.report.chart import Points, scatter
 from voicediff.report.table import Column, Row, Table, markdown
@@ -154,15 +155,13 @@ def search(sweep: Sweep, trials: int, say: Callable[[str], None]) -> int:
 
 
 def _study(sweep: Sweep, grid: Mapping[str, Any]) -> tuple[Any, Any]:
-    try:
-        import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-    except ImportError:
-        raise ConfigError("sweep: needs Optuna; pip install 'voicediff[sweep]'") from None
+    optuna = require("optuna", purpose="sweep")
+    journal = require("optuna.storages.journal", purpose="sweep")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep.out.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(sweep.out / "optuna.log")))
+    storage = optuna.storages.JournalStorage(
+        journal.JournalFileBackend(str(sweep.out / "optuna.log"))
+    )
     study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
     facts = {
         "config": override(read_yaml(sweep.config), []),

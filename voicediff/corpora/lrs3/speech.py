@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from voicediff.errors import DataError
+from voicediff.errors import ConfigError, DataError
+from voicediff.optional import require
 
 SAMPLE_RATE = 16000
+_PURPOSE = "mini LRS3 (real recordings: --lrs3-root, --vox2-root or --grid-root)"
 _SYNCHRONOUS, _PHONEME_EVENTS, _STAY_ALIVE, _UTF8 = 2, 1, 0x8000, 1
 _RATE, _PITCH, _RANGE = 1, 3, 4  # parameters
 _WORD, _PHONEME = 1, 7  # types of events
@@ -62,8 +63,8 @@ def speak(text: str, voice: Voice) -> Speech:
     """Say `text`, with a peak of 0.5.
 
     The same text and voice give the same samples, whatever was said before. espeak-ng has one
-    state per process: do not call this from several threads. Raises DataError without
-    `espeakng-loader` or for an unknown voice.
+    state per process: do not call this from several threads. Raises ConfigError
+    without `espeakng-loader` and DataError for an unknown voice.
     """
     raw, phones, words, rate = _synthesise(text, voice)
     # played faster by `size` and spoken slower by it: higher formants at the same speed
@@ -170,14 +171,11 @@ def _fresh_library() -> Iterator[tuple[ctypes.CDLL, int]]:
     Flutter and noise go on from one sentence to the next in the library's own variables, which
     its termination does not reset; loading it again does (1 ms).
     """
+    loader = require("espeakng_loader", purpose=_PURPOSE)
     try:
-        loader = importlib.import_module("espeakng_loader")
         library = ctypes.CDLL(loader.get_library_path())
-    except (ImportError, OSError) as error:
-        raise DataError(
-            "mini LRS3: espeakng-loader is not installed; pip install 'voicediff[video]', "
-            "or give real recordings with --lrs3-root, --vox2-root or --grid-root"
-        ) from error
+    except OSError as error:
+        raise ConfigError(f"{_PURPOSE}: espeak-ng cannot be loaded ({error})") from error
     data = loader.get_data_path().encode()
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _STAY_ALIVE)
     ctypes.CDLL(None).srand(1)
