@@ -15,7 +15,7 @@ from voicediff.music.csd import read_csd
 from voicediff.text import hangul
 from voicediff.text.phones import PHONES, from_spoken
 
-KINDS = {"wav": "wav", "mid": "mid", "lyric": "txt", "txt": "txt", "csv": "csv"}
+KINDS = {"wav": "wav", "mid": "mid", "lyric": "txt", "txt": "txt", "csv": "csv", "f0": "npz"}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def corpus(tmp_path_factory):
     return folder, names
 
 
-def test_every_song_has_its_five_files_in_both_keys(corpus):
+def test_every_song_has_its_files_in_both_keys(corpus):
     folder, names = corpus
     assert {name[-1] for name in names} == {"a", "b"}
     for kind, ending in KINDS.items():

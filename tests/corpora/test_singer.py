@@ -25,7 +25,7 @@ def level(wav, start, end, low=0.0, high=RATE / 2):
 @pytest.fixture(scope="module")
 def song():
     made = compose(20, 30, seed=1)[0]
-    return made.score, perform(made, seed=1)
+    return made.score, perform(made, seed=1).wav
 
 
 def test_held_notes_are_within_10_cents_of_the_score(song):

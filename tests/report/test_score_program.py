@@ -12,6 +12,7 @@ from voicediff.config import dump_yaml
 from voicediff.data.kaldi import Recording, Utterance, write_folder
 from voicediff.files import write_json, write_text
 from voicediff.metrics import Item, score_utterances
+from voicediff.metrics.reference import pyin_f0, with_f0
 from voicediff.music.score import Note, Score
 
 MEL = MelSpec(sample_rate=16000, n_fft=512, hop=128, win=512, n_mels=40, fmax=8000.0)
@@ -101,8 +102,12 @@ def test_figures_are_the_metrics_own_and_the_same_with_two_jobs(prepared, capsys
             start = LINE * int(utt[-1])
             yield Item(mel=mel, wav=wav, score=whole.cut(start, start + LINE))
 
+    def references():
+        for item in items("natural"):
+            yield with_f0(item.prepared(MEL), pyin_f0(item.wav, MEL, item.score))
+
     for name in ("natural", "mu"):
-        overall, each = score_utterances(items("natural"), items(name), MEL)
+        overall, each = score_utterances(references(), items(name), MEL)
         numbers = {k: None if np.isnan(v) else v for k, v in overall.items()}
         assert rows[name]["scores"] == pytest.approx(numbers, rel=1e-6)
         found = rows[name]["utterances"][utts[1]]
@@ -117,6 +122,22 @@ def test_figures_are_the_metrics_own_and_the_same_with_two_jobs(prepared, capsys
 
     assert score(prepared, "--nj", "2") == 0
     assert (decoded / "scores.json").read_bytes() == first
+
+
+def test_the_f0_that_a_generated_corpus_knows_is_the_reference(prepared):
+    for song in TITLES:
+        true = np.full(3000, 440 * 2 ** ((song_score(song).notes[0].pitch - 69) / 12), np.float32)
+        (prepared / "f0").mkdir(exist_ok=True)
+        np.savez(prepared / "f0" / f"{song}.npz", f0=true, rate=1000)
+    decoded = prepared / "exp" / "mini" / "decode"
+    found = {}
+    for kind in ("auto", "tracker"):
+        assert score(prepared, "--reference-f0", kind) == 0
+        rows = json.loads((decoded / "scores.json").read_bytes())["rows"]
+        found[kind] = rows[0]["scores"]["raw_pitch_accuracy"]
+    assert found["tracker"] == 1
+    assert found["auto"] == pytest.approx(0.5, abs=0.05)  # two of four notes are the first
+    assert not (decoded / "natural" / "reference_f0").exists()
 
 
 def test_missing_row_is_one_line_and_status_2(prepared, capsys):

@@ -45,11 +45,19 @@ class Item:
             if heard is None:
                 heard = log_mel(torch.from_numpy(wav), spec).numpy()
             if pitch is None or periodicity is None:
-                found, periodicity = f0_and_periodicity(wav, spec.sample_rate, spec.hop)
+                found, periodicity = f0_and_periodicity(
+                    wav, spec.sample_rate, spec.hop, *self._range()
+                )
                 pitch = found if pitch is None else pitch
         mel = heard if self.mel is None else self.mel
         heard = mel if heard is None else heard
         return replace(self, mel=mel, heard=heard, f0=pitch, periodicity=periodicity)
+
+    def _range(self) -> tuple[float, float]:
+        """Lowest and highest F0 to look for: more than 60 to 1200 Hz where the notes need it."""
+        pitches = [note.pitch for note in self.score.notes] if self.score else []
+        hz = [440 * 2 ** ((pitch - 69) / 12) for pitch in pitches]
+        return min([60.0, *(x / 1.5 for x in hz)]), max([1200.0, *(x * 1.5 for x in hz)])
 
     @property
     def frames(self) -> int:

@@ -92,6 +92,54 @@ class SungF0(Metric):
         return {"sung_f0_distance": median(measured), "sung_f0_distance_p90": ninth}
 
 
+@register("metric", "gross_pitch_error")
+class GrossPitchError(Metric):
+    """Frames with a wrong pitch, and the error of the others, over frames voiced in both.
+
+    `gross_pitch_error` is the share of frames whose F0 differs by more than `limit` of the
+    recording's (Rabiner et al. 1976: octave errors and other notes), `fine_pitch_error` the root
+    mean square difference in cents of the frames within it. The two parts of `log_f0_rmse`: a few
+    gross errors do not hide the fine one.
+    """
+
+    needs = ("f0",)
+
+    def __init__(self, limit: float = 0.2):
+        self.limit = limit
+
+    def measure(self, pair: Pair) -> tuple[int, int, float]:
+        a, b = _both_voiced(pair)
+        fine = np.abs(b - a) <= self.limit * a
+        return int((~fine).sum()), len(a), float(np.square(cents(b[fine], a[fine])).sum())
+
+    def pool(self, measured: Sequence[tuple[int, int, float]]) -> dict[str, float]:
+        fine = [(squares, total - gross) for gross, total, squares in measured]
+        return {
+            "gross_pitch_error": share([(gross, total) for gross, total, _ in measured]),
+            "fine_pitch_error": float(np.sqrt(share(fine))),
+        }
+
+
+@register("metric", "raw_pitch_accuracy")
+class RawPitchAccuracy(Metric):
+    """Share of the recording's voiced frames whose F0 is within `cents` of it, 0 to 1.
+
+    As in melody extraction (Salamon et al. 2014), but a frame that lost its voicing counts as wrong.
+    """
+
+    needs = ("f0",)
+
+    def __init__(self, cents: float = 50.0):
+        self.cents = cents
+
+    def measure(self, pair: Pair) -> tuple[int, int]:
+        right = np.abs(cents(*_both_voiced(pair))) <= self.cents
+        return int(right.sum()), int((pair.reference.f0 > 0).sum())
+
+    def pool(self, measured: Sequence[tuple[int, int]]) -> dict[str, float]:
+        return {"raw_pitch_accuracy": share(measured)}
+
+
 @register("metric", "semitone_accuracy")
 class SemitoneAccuracy(Metric):
     """Share of frames, voiced in both, whose F0 rounds to the same semitone as the recording's.

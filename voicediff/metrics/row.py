@@ -19,6 +19,8 @@ SINGING = (
     "multi_stft",
     "periodicity_error",
     "sung_f0_distance",
+    "gross_pitch_error",
+    "raw_pitch_accuracy",
     "log_f0_rmse",
     "f0_correlation",
     "vuv_error",

@@ -35,6 +35,9 @@ SOUND = (
 PITCH = (
     Column("sung_f0_distance", "distance to sung F0", "cents", "lower", digits=1),
     Column("sung_f0_distance_p90", "its 90th percentile", "cents", "lower", digits=1),
+    Column("gross_pitch_error", "gross pitch error", "%", "lower", scale=100.0),
+    Column("fine_pitch_error", "fine pitch error", "cents", "lower", digits=1),
+    Column("raw_pitch_accuracy", "raw pitch accuracy", "%", "higher", digits=1, scale=100.0),
     Column("log_f0_rmse", "log-F0 RMSE", "", "lower", digits=4),
     Column("f0_correlation", "F0 correlation", "", "higher", digits=3),
     Column("vuv_error", "V/UV error", "%", "lower", scale=100.0),
@@ -62,6 +65,10 @@ NOTES = {
     "recording is not better. The note error is a median over notes.",
     "distance to sung F0": "a median, in cents, where both are voiced. Nobody can know a recording's "
     "vibrato from the notes, so a good singer does not reach 0 either.",
+    "gross and fine pitch error, raw pitch accuracy": "gross: the share of frames more than 20 % "
+    "away from the recording's F0; fine: the root mean square of the others. Raw pitch accuracy "
+    "counts frames within 50 cents of the recording; lost voicing counts as wrong. The recording's "
+    "own figures are the errors of the F0 tracker.",
     "log-F0 RMSE, F0 correlation, semitone accuracy": "lie where voicing was lost, because only "
     "frames voiced in both count: read the V/UV error first. A few octave errors decide the RMSE; "
     "the melody alone gives a correlation above .95.",

@@ -1,9 +1,9 @@
 """The mini corpus: songs by rule, in the layout of the Children's Song Dataset (Choi et al. 2020).
 
     CSD/metadata.json
-    CSD/korean/{wav,mid,lyric,txt,csv}/kr001a.* kr001b.* ... kr050b.*
+    CSD/korean/{wav,mid,lyric,txt,csv,f0}/kr001a.* kr001b.* ... kr050b.*
 
-As there, a and b are one song in two keys 3 to 5 semitones apart, songs 001 to 045 are for training,
+`f0`, which the real corpus does not have, is the F0 that was sung. As there, a and b are one song in two keys 3 to 5 semitones apart, songs 001 to 045 are for training,
 046 for development and 047 to 050 for the test. The songs from 046 on have tunes and words that no
 training song has. A small corpus has fewer songs of each kind, with the same numbers.
 
@@ -24,9 +24,9 @@ import joblib
 import numpy as np
 
 from voicediff.corpora.csd.lines import spoken, write_line
-from voicediff.corpora.csd.singer import SungNote, sing
+from voicediff.corpora.csd.singer import Singing, SungNote, sing
 from voicediff.corpora.csd.tunes import Tune, held_out_tunes, training_tunes
-from voicediff.corpora.csd.voice import RATE
+from voicediff.corpora.csd.voice import CONTROL, RATE
 from voicediff.corpora.csd.words import Words, held_out_words, training_words
 from voicediff.errors import DataError
 from voicediff.files import whole_folder, write_json
@@ -106,13 +106,13 @@ def compose(number: int, minutes: float, seed: int) -> list[Song]:
     ]
 
 
-def perform(song: Song, seed: int) -> np.ndarray:
-    """The sung sound (N,) of a song; the other key of the same song is sung anew."""
+def perform(song: Song, seed: int) -> Singing:
+    """Sound and F0 of a song; the other key of the same song is sung anew."""
     notes = [
         SungNote(n.start, n.end, n.pitch, phones.parse(n.phones or ()), n.slur)
         for n in song.score.notes
     ]
-    return sing(notes, song.score.duration, generator(seed, song.name)).wav
+    return sing(notes, song.score.duration, generator(seed, song.name))
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -248,7 +248,10 @@ def _score(name: str, timed: list[_Timed], tonic: int, tempo: float) -> Score:
 
 def _write(song: Song, root: Path, seed: int) -> str:
     write_csd(song.score, root, song.name)
-    samples = np.round(perform(song, seed) * 32767).astype("<i2")
+    sung = perform(song, seed)
+    (root / "f0").mkdir(parents=True, exist_ok=True)
+    np.savez(root / "f0" / f"{song.name}.npz", f0=sung.f0.astype(np.float32), rate=CONTROL)
+    samples = np.round(sung.wav * 32767).astype("<i2")
     path = root / "wav" / f"{song.name}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
