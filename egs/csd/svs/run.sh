@@ -51,7 +51,7 @@ exp=exp/$tag
 singer=$exp${distill:+.$(basename "$distill" .yaml)}
 [ "$system" = train_mini ] && vocoder=${vocoder:-auto} || vocoder=${vocoder:-griffin_lim}
 case $system in
-  train_mini* | train_smoke | finetune_mini) vocoder_config=${vocoder_config:-conf/train_vocoder_mini.yaml} ;;
+  train_mini* | train_sentencepiece | train_smoke | finetune_mini) vocoder_config=${vocoder_config:-conf/train_vocoder_mini.yaml} ;;
   train_44k*) vocoder_config=${vocoder_config:-conf/train_vocoder_44k.yaml} ;;
   *) vocoder_config=${vocoder_config:-conf/train_vocoder.yaml} ;;
 esac
