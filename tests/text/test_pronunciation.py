@@ -83,6 +83,25 @@ def test_only_codas_that_korean_can_sound_come_out(line):
     assert codas <= {"", *"ㄱㄴㄷㄹㅁㅂㅇ"}
 
 
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("물건이", "물거니"),
+        ("말밖에", "말바께"),
+        ("별들을 지나", "별드를 지나"),
+        ("못이 박혀", "모시 바켜"),
+        ("한강가득", "한강가득"),
+        ("눈가리개", "눈가리개"),
+        ("바다를 보는 남자", "바다를 보는 남자"),
+        ("감자 안개 친구", "감자 안개 친구"),
+        ("오늘 바로", "오늘 바로"),
+        ("역할 다음", "여칼 다음"),
+    ],
+)
+def test_word_lists_leave_words_alone_that_only_look_like_theirs(written, spoken):
+    assert pronounce(written) == spoken
+
+
 def test_a_long_line_takes_less_than_50_ms():
     line = "꽃잎이 흩날리는 봄밤에 값없이 읽고 앉아 있는 닭 한 마리 " * 12
     korean.speak(line[:400])

@@ -97,6 +97,8 @@ STEMS = {
 }
 #: the same letters as nouns: a report, a reference, a detective's word and so on
 NOT_STEMS = "신고하 신고서 신고식 신고를 신고가 참고하 참고서 참고로 참고인 감지하 감지기 감지된 감다운 남다른 남다르 심지어 담지체".split()
+#: article 29: verbs after 못 without a blank; other vowels after it are particles of a nail, 못이
+VERBS_AFTER_NOT = "잊 이루 이룰 이룬 이뤄 이기 이겨 읽 입".split()
 #: what may stand before a short stem inside its word
 STEM_PREFIXES = "휘 되 가슴 갈아 주워 쓸어 옭아 살아 뛰어 타 넘어 눈 늘 받아 본".split()
 
@@ -105,20 +107,18 @@ STEMS_RG = frozenset("맑밝읽늙굵긁묽얽붉낡갉옭")
 
 #: article 27: the future modifier; syllables that end one, before any word
 MODIFIERS = """
-할 갈 올 볼 될 쓸 있을 없을 잡을 먹을 받을 않을 같을 좋을 싶을 많을 죽을 찾을 잊을 웃을 걸을 믿을 앉을 닿을 놓을 들을 만날 떠날 나타날 일어날
+할 갈 올 볼 될 쓸 있을 없을 잡을 먹을 받을 않을 같을 좋을 싶을 많을 죽을 찾을 잊을 웃을 걸을 믿을 앉을 닿을 놓을 만날 떠날 나타날 일어날
 살아날 빛날 깨어날 끝날 태어날 지낼 보낼 이룰 부를 흐를 모를 다룰 기다릴 들릴 그릴 내릴 버릴 드릴 가질 사라질 헤어질 지킬 보일 마실 가실 오실 하실 계실
 주실 이어질 멀어질 잊혀질 느낄 돌아설
 """.split()
-#: nouns that end like a modifier
-NOT_MODIFIERS = "역할 통할".split()
 #: article 27: dependent nouns
 DEPENDENT = "것 거 걸 건 데 바 수 적 줄 듯 법 셈 곳 대로".split()
 AFTER_DEPENDENT = (
     "이 가 을 를 은 는 도 만 에 의 과 와 처럼 같 까지 밖 야 라 예 다 인 였 조차 뿐 니".split()
 )
 #: article 27: endings after the ㄹ of the modifier; those of the second list after `MODIFIERS` only
-ENDINGS_L = "밖에 세라 수록 지라도 지언정 진대 거야 거예 거라 거니".split()
-ENDINGS_MODIFIER = "게 걸 지".split()
+ENDINGS_L = "세라 수록 지라도 지언정 진대 거야 거예 거라 거니".split()
+ENDINGS_MODIFIER = "게 걸 지 밖에 것 거".split()
 
 #: article 29: words before which ㄴ is inserted when the line is sung on
 NOUNS_AFTER_BLANK = "엿 여섯 여덟 이불 잎 이야기 이파리 여름".split()

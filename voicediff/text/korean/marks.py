@@ -94,10 +94,9 @@ def _stem_patterns() -> Iterator[str]:
 def _modifier_patterns() -> Iterator[str]:
     """Article 27: the future modifier before a noun, and endings that begin with ㄹ."""
     rieul, lax = _syllables(tails="ㄹ"), _syllables("ㄱㄷㅂㅅㅈ")
-    modifiers = "".join(f"(?<!{n[:-1]})" if n[-1] == "할" else "" for n in lexicon.NOT_MODIFIERS)
-    modifiers += _any(lexicon.MODIFIERS)
+    modifiers = f"(?<!역){_any(lexicon.MODIFIERS)}"  # 역할 is a noun
     after = f"(?:$| |{_any(lexicon.AFTER_DEPENDENT)})"
-    yield f"{rieul} ?(?={_any(lexicon.DEPENDENT)}{after})"
+    yield f"{rieul} (?={_any(lexicon.DEPENDENT)}{after})"
     yield f"{modifiers} (?={lax})"
     yield f"{rieul}(?={_any(lexicon.ENDINGS_L)})"
     endings = _any(lexicon.ENDINGS_MODIFIER)
@@ -109,7 +108,7 @@ def _insertion_patterns() -> Iterator[str]:
     """Article 29, second supplement: two words that are sung as one."""
     glides = _syllables("ㅇ", "ㅣㅑㅕㅛㅠㅖㅒ")
     coda = _syllables(tails="".join(hangul.TAILS[1:]))
-    yield f"(?<![가-힣])못 ?(?={glides})"
+    yield f"(?<![가-힣])못(?: (?={glides})|(?={_any(lexicon.VERBS_AFTER_NOT)}))"
     yield "[한할된될던은는을운] (?=일(?:이|을|은|도|만|에|로| |$))"
     yield f"{coda} (?={_any(lexicon.NOUNS_AFTER_BLANK)})"
     yield f"{coda}(?<!을)(?<!은) (?={_any(lexicon.VERBS_AFTER_BLANK)})"

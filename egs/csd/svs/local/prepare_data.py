@@ -258,8 +258,9 @@ def compare_pronunciation(
     """The phone error rate of a pronouncer against the corpus' own phones, on different lines."""
     found = {u.text: reference_phones(u.score) for part in lines.values() for u in part}
     known = sorted((text, phones) for text, phones in found.items() if phones and text != "-")
+    name = pronouncer_name(pronouncer)
     if not known:
-        return f"{pronouncer_name(pronouncer)} pronounces the lyrics; the corpus has no phones to compare with"
+        return f"{name} pronounces the lyrics; the corpus has no phones to compare with"
     every = -(-len(known) // COMPARED)
     chosen = known[::every]
     work = (joblib.delayed(_errors)(chosen[i::jobs], pronouncer) for i in range(jobs))
@@ -269,7 +270,7 @@ def compare_pronunciation(
         answers = list(joblib.Parallel(n_jobs=jobs)(work))
     errors, total = (sum(column) for column in zip(*answers, strict=True))
     return (
-        f"{pronouncer_name(pronouncer)} against the corpus' phones: {100 * errors / total:.2f} % phone errors "
+        f"{name} against the corpus' phones: {100 * errors / total:.2f} % phone errors "
         f"({errors} of {total} phones, {len(chosen)} of {len(known)} different lines)"
     )
 
