@@ -31,7 +31,7 @@ HEAD = """\
 Written by `docs/make_api.py` from the source; do not edit it, run the script again. One section for each
 room, from the ground floor up: its registered parts with their options as they are written in YAML, then
 public classes and functions with the first sentence of their docstrings; the docstrings say the rest
-(`python -m pydoc voicediff.diffusion`). What the rooms are for is said in the [tour](tour.md). `voicediff
+(`python -m pydoc voicediff.diffusion.model`). What the rooms are for is said in the [tour](tour.md). `voicediff
 list KIND NAME` prints a part with its whole docstring.
 """
 

@@ -15,7 +15,7 @@ from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from voicediff import precision
+from voicediff.networks import precision
 from voicediff.training import meter
 
 DEVICE = torch.device("meta")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from voicediff.data.faces import FaceDetector, HaarFaces
 from voicediff.errors import ConfigError
+from voicediff.video.faces import FaceDetector, HaarFaces
 
 HAS_CASCADE = hasattr(cv2, "CascadeClassifier")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from voicediff import files
-from voicediff.data.spool import Spool
 from voicediff.errors import DataError
 from voicediff.files import whole_file, whole_folder
+from voicediff.video.spool import Spool
 
 
 def test_a_failed_file_leaves_the_old_one_and_nothing_else(tmp_path):

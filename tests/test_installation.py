@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import os
 import re
 import shutil
@@ -57,7 +58,7 @@ def test_lock_names_no_index_and_no_local_path():
 
 def test_upper_bounds_have_a_reason():
     lines = (ROOT / "setup.cfg").read_text(encoding="utf-8").splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if re.match(r"^    [\w-]+.*<", line) and "python_version" not in line:
             assert before.strip().startswith("#"), f"setup.cfg: {line.strip()} has no reason"
 

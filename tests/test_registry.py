@@ -198,9 +198,11 @@ def test_an_unknown_kind_is_refused():
 
 
 def test_a_name_of_the_package_is_refused_before_its_module_is_imported(monkeypatch):
-    monkeypatch.setattr(registry, "_own_modules", lambda kind: {"heun": "voicediff.samplers.heun"})
+    monkeypatch.setattr(
+        registry, "_own_modules", lambda kind: {"heun": "voicediff.diffusion.samplers.heun"}
+    )
     with pytest.raises(
-        ConfigError, match=r"'heun' is already registered by voicediff\.samplers\.heun$"
+        ConfigError, match=r"'heun' is already registered by voicediff\.diffusion\.samplers\.heun$"
     ):
 
         @register("sampler", "heun")

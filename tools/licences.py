@@ -101,7 +101,11 @@ def licence(name: str) -> str:
     ]
     text = " / ".join(classified) or (data.get("License") or "not stated").splitlines()[0]
     short = [value for key, value in NAMES.items() if re.search(rf"\b{key}", text.lower())]
-    version = re.search(r"v?(\d)(?:\.0)? ?(or later|only|\+)?", text) if "GPL" in " ".join(short) else None
+    version = (
+        re.search(r"v?(\d)(?:\.0)? ?(or later|only|\+)?", text)
+        if "GPL" in " ".join(short)
+        else None
+    )
     if "LGPL" in short:
         short = ["LGPL"]
     return " / ".join(short) + (f"-{version[1]}" if version and short else "") or text[:60]
@@ -126,19 +130,29 @@ def table() -> str:
     """The page: a heading and a table of packages and licences for each extra."""
     parts = [INTRO]
     for extra, names in by_extra().items():
-        title = "The default installation: singing and separating" if extra == DEFAULT else f"`[{extra}]`"
+        title = (
+            "The default installation: singing and separating"
+            if extra == DEFAULT
+            else f"`[{extra}]`"
+        )
         lines = [f"| {n} | {licence(n)} |" for n in sorted(names) if not CUDA.match(n)]
         if any(map(CUDA.match, names)):
-            lines.append("| nvidia-*, cuda-*, triton (only with torch's CUDA build) | NVIDIA's own terms; MIT |")
+            lines.append(
+                "| nvidia-*, cuda-*, triton (only with torch's CUDA build) | NVIDIA's own terms; MIT |"
+            )
         if lines:
-            parts.append("\n".join([f"## {title}\n", "| package | licence |", "|---|---|", *lines]) + "\n")
+            parts.append(
+                "\n".join([f"## {title}\n", "| package | licence |", "|---|---|", *lines]) + "\n"
+            )
     return "\n".join(parts)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
-    parser.add_argument("--check", action="store_true", help="refuse GPL in the default installation")
+    parser.add_argument(
+        "--check", action="store_true", help="refuse GPL in the default installation"
+    )
     args = parser.parse_args()
     if args.check:
         bad = [f"{n}: {licence(n)}" for n in sorted(by_extra()[DEFAULT]) if is_gpl(licence(n))]

@@ -32,11 +32,11 @@ from voicediff.errors import ConfigError
 
 # kind -> the module or package whose source registers our own parts
 KINDS: dict[str, str] = {
-    "sde": "voicediff.sdes",
-    "objective": "voicediff.objectives",
-    "times": "voicediff.times",
-    "grid": "voicediff.samplers",
-    "sampler": "voicediff.samplers",
+    "sde": "voicediff.diffusion.sdes",
+    "objective": "voicediff.diffusion.objectives",
+    "times": "voicediff.diffusion.times",
+    "grid": "voicediff.diffusion.samplers",
+    "sampler": "voicediff.diffusion.samplers",
     "encoder": "voicediff.encoders",
     "decoder": "voicediff.decoders",
     "predictor": "voicediff.predictors",

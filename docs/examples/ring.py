@@ -16,10 +16,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders import Decoder, Prepared
-from voicediff.diffusion import Diffusion
-from voicediff.noise import Noise
+from voicediff.diffusion.model import Diffusion
+from voicediff.diffusion.noise import Noise
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import build, entries
 
 MEAN = (0.4, 0.2)  # mu: what is known beforehand, off the centre on purpose

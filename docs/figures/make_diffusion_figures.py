@@ -2,7 +2,7 @@
 
 python docs/figures/make_diffusion_figures.py [--out docs/figures]     # about two minutes on one core
 
-All but the ring are computed exactly on Gaussian data (`voicediff.gaussian`), nothing is drawn by chance.
+All but the ring are computed exactly on Gaussian data (`voicediff.diffusion.gaussian`), nothing is drawn by chance.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import matplotlib
 import numpy as np
 import torch
 
-from voicediff.gaussian import GaussianData
-from voicediff.objectives import from_data
+from voicediff.diffusion.gaussian import GaussianData
+from voicediff.diffusion.objectives import from_data
+from voicediff.diffusion.sdes import SDE
 from voicediff.registry import build, entries
-from voicediff.sdes import SDE
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -18,7 +18,7 @@ from voicediff.files import write_json
 from voicediff.music.score import Note, Score
 from voicediff.registry import Spec
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "gates"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "diagnostics"))
 import talkers
 
 CONFS = Path(__file__).parents[2] / "egs"
@@ -93,7 +93,7 @@ def test_an_untrained_separator_fails_and_the_table_says_where(separating, capsy
 def test_learning_by_heart_is_an_option(separating, capsys):
     model, dump = separating
     assert doctor(model, dump, "--overfit", "--overfit-steps", "2", "--mixtures", "2") == 1
-    gates = json.loads((model / "doctor.json").read_text())["gates"]
+    gates = json.loads((model / "doctor.json").read_text())["diagnostics"]
     assert gates[-1]["name"] == "overfit" and gates[-1]["figures"]["steps"] == 2
     assert "step 2:" in capsys.readouterr().err
 
@@ -126,7 +126,7 @@ def test_a_vocoder_passes_gates_of_its_own(tmp_path):
         tmp_path / "exp", Config(Spec(task, "task"), training={"phases": [phase]}), 1000
     )
     assert doctor(model, features(tmp_path / "dev", MelSpec())) == 0
-    names = [g["name"] for g in json.loads((model / "doctor.json").read_text())["gates"]]
+    names = [g["name"] for g in json.loads((model / "doctor.json").read_text())["diagnostics"]]
     assert names == ["steps", "ema", "start", "mel", "finite", "batches"]
 
 

@@ -102,7 +102,7 @@ def runs(folder: Path) -> dict[str, dict]:
         "sing": ["sing", song, "-o", out, "--steps", "1", "--device", "cpu"],
         "vocode": ["vocode", str(folder / "a.wav"), "--vocoder", "griffin_lim", "-o", out],
     }
-    separating = ["voicediff.bin.separate", "voicediff.tasks.avss"]
+    separating = ["voicediff.bin.separate", "voicediff.tasks.avss.model"]
     return {
         "lint": {"command": ["lint", song]},
         **{name: {"prelude": "torch", "command": words} for name, words in commands.items()},

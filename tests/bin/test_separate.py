@@ -22,11 +22,12 @@ from voicediff.bin.main import main
 from voicediff.corpora.lrs3 import make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview, write_interview
 from voicediff.corpora.lrs3.scene import draw_frame
-from voicediff.data import footage, video
-from voicediff.data.faces import HaarFaces
-from voicediff.data.people import people_of
-from voicediff.data.video import read_recording
 from voicediff.experiment import read_config
+from voicediff.video import footage
+from voicediff.video import reading as video
+from voicediff.video.faces import HaarFaces
+from voicediff.video.people import people_of
+from voicediff.video.reading import read_recording
 
 CASCADE = HaarFaces.__call__
 ROOT = Path(__file__).parents[2]

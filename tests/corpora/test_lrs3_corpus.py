@@ -20,11 +20,11 @@ from voicediff.corpora.lrs3.scene import draw_frame
 from voicediff.corpora.lrs3.sentences import SPLITS, sentence, split_of
 from voicediff.corpora.lrs3.speech import Phone, Voice, speak
 from voicediff.corpora.lrs3.visemes import Articulation, lip_motion
-from voicediff.data.clips import read_clip
-from voicediff.data.crops import cut_mouths
-from voicediff.data.faces import read_sidecar, sidecar_of
-from voicediff.data.video import read_recording
+from voicediff.data.separation.clips import read_clip
 from voicediff.errors import ConfigError, DataError
+from voicediff.video.crops import cut_mouths
+from voicediff.video.faces import read_sidecar, sidecar_of
+from voicediff.video.reading import read_recording
 
 EXACT = Articulation(jitter=0.0, lead=0.0, spread=0.0)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / "gates"))
+sys.path.append(str(Path(__file__).parents[1] / "diagnostics"))
 from talkers import FRAMES, TASK, write_talkers
 
 from voicediff.config import dump_yaml

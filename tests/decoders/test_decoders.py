@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
-from voicediff.layers import length_mask
+from voicediff.networks.conditions import Conditions
+from voicediff.networks.layers import length_mask
 from voicediff.networks.phases import product
 from voicediff.registry import build
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from voicediff.conditions import Conditions
-from voicediff.diffusion import Diffusion
-from voicediff.noise import SeededNoise
+from voicediff.diffusion.guidance import Guide
+from voicediff.diffusion.model import Diffusion
+from voicediff.diffusion.noise import SeededNoise
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import build
-from voicediff.steering import Guide
 
 TOKENS, FRAMES = 7, 5  # sizes that no other layer has: a layer that takes them projects conditions
 CASES = {

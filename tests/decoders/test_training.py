@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voicediff.conditions import Conditions
-from voicediff.diffusion import Diffusion
-from voicediff.layers import length_mask
-from voicediff.noise import SeededNoise
+from voicediff.diffusion.model import Diffusion
+from voicediff.diffusion.noise import SeededNoise
+from voicediff.networks.conditions import Conditions
+from voicediff.networks.layers import length_mask
 from voicediff.registry import build
 
 SMALL = {

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from voicediff.data.singing import PITCHES, PLACES, ScoreInputs
+from voicediff.data.singing.dataset import PITCHES, PLACES, ScoreInputs
 from voicediff.encoders.contour import Harmonics, PitchContour, contour_losses, midi_to_hz
 from voicediff.encoders.score import ScoreEncoder, expand, phone_of_frame
 from voicediff.registry import build, entries

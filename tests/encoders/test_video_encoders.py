@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from voicediff.encoders.pretrained import load_pretrained
 from voicediff.errors import DataError
-from voicediff.layers import length_mask
+from voicediff.networks.layers import length_mask
 from voicediff.registry import build
 from voicediff.training.average import averaged
 from voicediff.training.options import Average

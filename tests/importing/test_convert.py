@@ -10,10 +10,10 @@ import torch
 from seeded import fixture
 
 from voicediff.bin.main import main
-from voicediff.conditions import Conditions
-from voicediff.diffusion import Diffusion
+from voicediff.diffusion.model import Diffusion
 from voicediff.errors import ConfigError, DataError
 from voicediff.importing import SOURCES, convert, load, read_checkpoint, save
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import build
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from seeded import fixture
 
-from voicediff.conditions import Conditions
 from voicediff.importing import convert
 from voicediff.importing.lips import part
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import build
 
 

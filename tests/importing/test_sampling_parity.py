@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from seeded import fixture
 
-from voicediff.conditions import Conditions
-from voicediff.diffusion import Diffusion
+from voicediff.diffusion.model import Diffusion
 from voicediff.importing import convert
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import build
 
 

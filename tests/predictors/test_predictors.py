@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from voicediff.conditions import Conditions
-from voicediff.layers import length_mask
+from voicediff.networks.conditions import Conditions
+from voicediff.networks.layers import length_mask
 from voicediff.registry import build
 
 BINS = 20

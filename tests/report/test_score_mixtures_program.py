@@ -8,8 +8,8 @@ import pytest
 from voicediff.audio import write_wav
 from voicediff.bin.main import main
 from voicediff.bin.score_mixtures import by_pair
-from voicediff.data.disturbed import ALIGNED, CONDITIONS
-from voicediff.data.mixtures import Mixture, MixtureList, Source
+from voicediff.data.separation.disturbed import ALIGNED, CONDITIONS
+from voicediff.data.separation.mixtures import Mixture, MixtureList, Source
 from voicediff.files import write_json
 from voicediff.report.mixing import one_of_each_kind
 from voicediff.report.robustness import judged

@@ -9,7 +9,7 @@ import torch
 from voicediff.audio import MelSpec, log_mel, read_wav, write_wav
 from voicediff.bin.main import main
 from voicediff.config import dump_yaml
-from voicediff.data.kaldi import Recording, Utterance, write_folder
+from voicediff.data.singing.kaldi import Recording, Utterance, write_folder
 from voicediff.files import write_json, write_text
 from voicediff.metrics import Item, score_utterances
 from voicediff.metrics.reference import pyin_f0, with_f0

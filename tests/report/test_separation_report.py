@@ -9,9 +9,9 @@ import pytest
 from voicediff import experiment
 from voicediff.bin.main import main
 from voicediff.config import dump_yaml
-from voicediff.data.clips import Clip, write_clip
-from voicediff.data.mixtures import PROTOCOLS, Drawer, Entry, draw_list
-from voicediff.data.talks import Prepared, write_prepared
+from voicediff.data.separation.clips import Clip, write_clip
+from voicediff.data.separation.mixtures import PROTOCOLS, Drawer, Entry, draw_list
+from voicediff.data.separation.talks import Prepared, write_prepared
 from voicediff.report.chart import Points, front, scatter
 from voicediff.report.nfe import Judged, Measured, recommend
 from voicediff.report.settings import Setting

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from voicediff.config import read_yaml
-from voicediff.data.separation import collate_mixtures
+from voicediff.data.separation.dataset import collate_mixtures
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
 from voicediff.networks.cost import macs, parameters
-from voicediff.noise import SeededNoise
 from voicediff.registry import build
-from voicediff.tasks.avss import voice_seeds
+from voicediff.tasks.avss.model import voice_seeds
 from voicediff.training.options import read_training
 from voicediff.training.turns import build_turns
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from voicediff.data.separation import collate_mixtures
+from voicediff.data.separation.dataset import collate_mixtures
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
-from voicediff.noise import SeededNoise
 from voicediff.registry import Spec, build
-from voicediff.tasks.avss import voice_seeds
+from voicediff.tasks.avss.model import voice_seeds
 
 LIPS = {"name": "lip_stacks", "dim": 8, "channels": [4, 4], "layers": 1}
 NCSNPP = {"name": "ncsnpp", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}

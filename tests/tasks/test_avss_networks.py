@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from voicediff.data.separation import collate_mixtures
+from voicediff.data.separation.dataset import collate_mixtures
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
-from voicediff.layers import length_mask
 from voicediff.networks.attention import token_positions
-from voicediff.noise import SeededNoise
+from voicediff.networks.layers import length_mask
 from voicediff.registry import Spec, build
-from voicediff.tasks.avss import voice_seeds
+from voicediff.tasks.avss.model import voice_seeds
 
 LIPS = {"name": "lip_stacks", "dim": 8, "channels": [4, 4], "layers": 1}
 FACE = {"name": "face_resnet18", "dim": 6, "width": 4, "norm": "group"}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from test_avss_networks import LIPS, NCSNPP, batch_of, made
 
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
-from voicediff.losses import si_sdr
-from voicediff.noise import SeededNoise
-from voicediff.separation import Scene, Separator
-from voicediff.tasks.avss import voice_seeds
+from voicediff.inference.separation import Scene, Separator
+from voicediff.networks.losses import si_sdr
+from voicediff.tasks.avss.model import voice_seeds
 
 PREDICTOR = {**NCSNPP, "centred": False}
 

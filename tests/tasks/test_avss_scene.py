@@ -8,7 +8,7 @@ from test_avss_networks import batch_of
 from test_avss_others import separated, task_with
 
 from voicediff.errors import ConfigError
-from voicediff.tasks.avss_scene import in_doubt, standing_still
+from voicediff.tasks.avss.scene import in_doubt, standing_still
 
 
 @pytest.mark.parametrize("run", (1, 8, 9, 12, 20))

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from voicediff.config import read_yaml
-from voicediff.data.singing import align_score
+from voicediff.data.singing.dataset import align_score
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
 from voicediff.music.score import Note, Score
-from voicediff.noise import SeededNoise
 from voicediff.training.options import read_training
 from voicediff.training.turns import build_turns
 

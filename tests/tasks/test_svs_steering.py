@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from voicediff.config import override, read_yaml
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
 from voicediff.music.score import Note, Score
-from voicediff.noise import SeededNoise
 from voicediff.registry import Spec, build
-from voicediff.tasks.svs import Kept
+from voicediff.tasks.svs.model import Kept
 
 CONF = Path(__file__).parents[2] / "egs" / "csd" / "svs" / "conf" / "train_smoke.yaml"
 SCORE = Score(tuple(Note(0.1 + 0.3 * i, 0.38 + 0.3 * i, 60 + i, "나") for i in range(3)), 1.1)

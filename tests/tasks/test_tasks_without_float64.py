@@ -15,10 +15,10 @@ from torch import Tensor
 
 from voicediff.audio import log_mel
 from voicediff.config import dump_yaml
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
-from voicediff.noise import SeededNoise
 from voicediff.registry import build
-from voicediff.tasks.avss import voice_seeds
+from voicediff.tasks.avss.model import voice_seeds
 from voicediff.training.options import read_training
 from voicediff.training.turns import build_turns
 

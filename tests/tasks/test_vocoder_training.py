@@ -9,7 +9,7 @@ import torch
 from voicediff.audio import MelSpec, f0, log_mel, write_wav
 from voicediff.bin.main import main
 from voicediff.config import dump_yaml
-from voicediff.data.waveforms import SoundDataset, Variation
+from voicediff.data.singing.waveforms import SoundDataset, Variation
 from voicediff.errors import DataError
 from voicediff.experiment import read_weights
 from voicediff.training.trainer import Trainer

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import DataError
-from voicediff.layers import length_mask
-from voicediff.noise import SeededNoise
+from voicediff.networks.layers import length_mask
 from voicediff.registry import register
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from voicediff.audio import MelSpec, f0, log_mel, mel_filters, read_wav
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import DataError
-from voicediff.noise import SeededNoise
 from voicediff.registry import build
 from voicediff.vocoders.frames import Framing
 from voicediff.vocoders.inversion import MelInversion

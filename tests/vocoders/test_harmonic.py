@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from voicediff.audio import MelSpec, f0, log_mel, read_wav
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import DataError
-from voicediff.noise import SeededNoise
 from voicediff.registry import build
 
 SPEC = MelSpec()

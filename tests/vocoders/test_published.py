@@ -10,9 +10,9 @@ import torch
 from voicediff.audio import MelSpec, log_mel
 from voicediff.config import dump_yaml
 from voicediff.errors import ConfigError, DataError
+from voicediff.inference.vocoding import find_vocoder, keep
 from voicediff.registry import build
 from voicediff.vocoders.inversion import MelInversion
-from voicediff.vocoding import find_vocoder, keep
 
 SPEC = MelSpec()
 VOCOS = MelSpec(sample_rate=24000, n_mels=100, fmax=12000.0)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from voicediff.audio import MelSpec, f0, log_mel
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import DataError
-from voicediff.noise import SeededNoise
 from voicediff.registry import build
 from voicediff.vocoders.source import cycles_and_hertz, pulses, without_gaps
 

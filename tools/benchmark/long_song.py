@@ -22,8 +22,8 @@ import torch
 
 from voicediff import experiment
 from voicediff.audio import log_mel, read_wav
+from voicediff.inference.singing import Singer, _windows
 from voicediff.music.score import Note, Score
-from voicediff.performance import Singer, _windows
 
 SYLLABLES = "나는노래를부른다하늘아래"
 MELODY = (60, 62, 64, 65, 67, 65, 64, 62)

@@ -22,7 +22,7 @@ import numpy as np
 
 from voicediff.corpora.lrs3 import make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview
-from voicediff.data.clips import FPS, HOP, SAMPLE_RATE
+from voicediff.video.constants import FPS, HOP, SAMPLE_RATE
 
 MEASURE = (
     "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "

@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from voicediff.conditions import Conditions
+from voicediff.networks.conditions import Conditions
 from voicediff.networks.fir import FIR
 from voicediff.registry import build
 

@@ -25,13 +25,13 @@ import torch
 from tqdm import tqdm
 
 from voicediff.audio import MelSpec, f0, log_mel, read_wav, write_wav
-from voicediff.data.features import read_mel_spec
-from voicediff.data.singing import read_index
+from voicediff.data.singing.dataset import read_index
+from voicediff.data.singing.features import read_mel_spec
+from voicediff.diffusion.noise import SeededNoise, item_seed
+from voicediff.inference.vocoding import find_vocoder
 from voicediff.metrics import Item, score_row, singing_metrics
 from voicediff.music.score import Score
-from voicediff.noise import SeededNoise, item_seed
 from voicediff.report.table import Column, Row, Table, markdown
-from voicediff.vocoding import find_vocoder
 
 COLUMNS = (
     Column("log_spectral_distance", "LSD", "dB", "lower"),

@@ -23,16 +23,16 @@ from voicediff import experiment
 from voicediff.audio import read_wav
 from voicediff.bin.arguments.choose_vocoder import add_arguments as add_arguments
 from voicediff.config import plain
-from voicediff.data.singing import read_index
+from voicediff.data.singing.dataset import read_index
+from voicediff.diffusion.noise import SeededNoise, item_seed
 from voicediff.errors import ConfigError, DataError
+from voicediff.inference.vocoding import FALLBACK, NEURAL, Named, chosen, find_vocoder, keep, kept
 from voicediff.metrics import Item, score_row, singing_metrics
 from voicediff.music.score import Score
-from voicediff.noise import SeededNoise, item_seed
 from voicediff.registry import build
 from voicediff.report import table
 from voicediff.report.table import Column, Row, Table
-from voicediff.tasks.svs import SingingSynthesis
-from voicediff.vocoding import FALLBACK, NEURAL, Named, chosen, find_vocoder, keep, kept
+from voicediff.tasks.svs.model import SingingSynthesis
 
 ALLOWANCE = 0.3  # dB of MCD on the recordings' own mels
 CHANCE = 1.03  # by which two trainings that should be alike may differ in one figure

@@ -22,17 +22,17 @@ from voicediff import experiment
 from voicediff.audio import read_wav, write_wav
 from voicediff.bin.arguments.decode import add_arguments as add_arguments
 from voicediff.bin.sing import read_guidance
-from voicediff.data.kaldi import read_folder
-from voicediff.data.singing import SingingDataset
+from voicediff.data.singing.dataset import SingingDataset
+from voicediff.data.singing.kaldi import read_folder
+from voicediff.diffusion.noise import SeededNoise, item_seed
+from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.files import whole_folder
-from voicediff.noise import SeededNoise, item_seed
-from voicediff.performance import Singer
+from voicediff.inference.singing import Singer
+from voicediff.inference.vocoding import FOLDER, NEURAL, Named, find_vocoder
 from voicediff.registry import build
 from voicediff.report.songs import choose_songs, split_titles
-from voicediff.samplers import Sampler
-from voicediff.tasks.svs import SingingSynthesis
-from voicediff.vocoding import FOLDER, NEURAL, Named, find_vocoder
+from voicediff.tasks.svs.model import SingingSynthesis
 
 
 @dataclass

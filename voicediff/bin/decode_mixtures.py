@@ -25,19 +25,19 @@ from voicediff import experiment
 from voicediff.audio import write_wav
 from voicediff.audio.masks import phase_masked, ratio_masked
 from voicediff.bin.arguments.decode_mixtures import add_arguments as add_arguments
-from voicediff.data.clips import HOP, SAMPLE_RATE
-from voicediff.data.mixtures import MixtureList, read_list
-from voicediff.data.separation import ListedMixtures
-from voicediff.data.talks import read_prepared
+from voicediff.data.separation.dataset import ListedMixtures
+from voicediff.data.separation.mixtures import MixtureList, read_list
+from voicediff.data.separation.talks import read_prepared
+from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import Experiment
 from voicediff.files import whole_folder
+from voicediff.inference.separation import batches_of, separate_batch
 from voicediff.networks.cost import macs, parameters
 from voicediff.registry import build
 from voicediff.report.separated import MASKS, MIXTURE, TRUTH, track_name
-from voicediff.samplers import Sampler
-from voicediff.separation import batches_of, separate_batch
-from voicediff.tasks.avss import SpeechSeparation
+from voicediff.tasks.avss.model import SpeechSeparation
+from voicediff.video.constants import HOP, SAMPLE_RATE
 
 TITLES = {
     TRUTH: "ground truth",

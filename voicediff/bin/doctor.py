@@ -17,19 +17,19 @@ from typing import Any
 from voicediff import experiment
 from voicediff.bin.arguments.doctor import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import read_mixtures
-from voicediff.data.mixtures import MixtureList
+from voicediff.data.separation.mixtures import MixtureList
+from voicediff.diagnostics.gate import Gate, failed, table
+from voicediff.diagnostics.overfit import overfit
+from voicediff.diagnostics.progress import training_gates
+from voicediff.diagnostics.separation import separation_gates
+from voicediff.diagnostics.singing import singing_gates, vocoder_gates
+from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.experiment import Experiment
 from voicediff.files import write_json
-from voicediff.gates.gate import Gate, failed, table
-from voicediff.gates.overfit import overfit
-from voicediff.gates.progress import training_gates
-from voicediff.gates.separation import separation_gates
-from voicediff.gates.singing import singing_gates, vocoder_gates
 from voicediff.registry import build
-from voicediff.samplers import Sampler
-from voicediff.tasks.avss import SpeechSeparation
-from voicediff.tasks.svs import SingingSynthesis
+from voicediff.tasks.avss.model import SpeechSeparation
+from voicediff.tasks.svs.model import SingingSynthesis
 from voicediff.tasks.vocoder import Vocoding
 
 

@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from voicediff import experiment
 from voicediff.bin.arguments.mels import add_arguments as add_arguments
-from voicediff.data.singing import SingingDataset
+from voicediff.data.singing.dataset import SingingDataset
+from voicediff.diffusion.noise import SeededNoise, item_seed
+from voicediff.diffusion.samplers import Sampler
 from voicediff.files import replacing
-from voicediff.noise import SeededNoise, item_seed
 from voicediff.registry import build
-from voicediff.samplers import Sampler
-from voicediff.tasks.svs import SingingSynthesis
+from voicediff.tasks.svs.model import SingingSynthesis
 
 
 def run(args: argparse.Namespace) -> None:

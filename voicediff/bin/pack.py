@@ -11,7 +11,7 @@ import argparse
 from voicediff import experiment
 from voicediff.bin.arguments.pack import add_arguments as add_arguments
 from voicediff.files import whole_folder
-from voicediff.vocoding import CHOICE, FOLDER, pack
+from voicediff.inference.vocoding import CHOICE, FOLDER, pack
 
 
 def run(args: argparse.Namespace) -> None:

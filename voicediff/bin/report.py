@@ -14,15 +14,15 @@ from tqdm import tqdm
 from voicediff import experiment
 from voicediff.bin.arguments.report import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import read_mixtures
-from voicediff.data.mixtures import MixtureList
+from voicediff.data.separation.mixtures import MixtureList
 from voicediff.errors import ConfigError
+from voicediff.evaluation import Measurement, SeparationMeasurement, SingingMeasurement
 from voicediff.experiment import Experiment
-from voicediff.measuring import Measurement, SeparationMeasurement, SingingMeasurement
 from voicediff.report.nfe import CallsReport, Judged
 from voicediff.report.settings import settings
 from voicediff.report.work import Work
-from voicediff.tasks.avss import SpeechSeparation
-from voicediff.tasks.svs import SingingSynthesis
+from voicediff.tasks.avss.model import SpeechSeparation
+from voicediff.tasks.svs.model import SingingSynthesis
 
 
 def run(args: argparse.Namespace) -> None:

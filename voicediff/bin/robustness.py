@@ -23,21 +23,21 @@ from voicediff.bin.decode_mixtures import (
     read_mixtures,
     title_of,
 )
-from voicediff.data.clips import HOP, SAMPLE_RATE
-from voicediff.data.disturbed import CONDITIONS, Condition, DisturbedMixtures
-from voicediff.data.mixtures import MixtureList
+from voicediff.data.separation.disturbed import CONDITIONS, Condition, DisturbedMixtures
+from voicediff.data.separation.mixtures import MixtureList
+from voicediff.diffusion.noise import item_seed
+from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.experiment import Experiment
 from voicediff.files import write_json
+from voicediff.inference.separation import batches_of, confidence, separate_batch
 from voicediff.metrics import Voice, improved, score_voice, separation_metrics
-from voicediff.noise import item_seed
 from voicediff.registry import build
 from voicediff.report.robustness import judged
 from voicediff.report.separated import track_name
 from voicediff.report.table import plain
 from voicediff.report.voices import robustness_table
-from voicediff.samplers import Sampler
-from voicediff.separation import batches_of, confidence, separate_batch
+from voicediff.video.constants import HOP, SAMPLE_RATE
 
 Tracks = dict[str, dict[str, float]]
 FIGURES = ("si_sdri", "selected", "confidence")

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from voicediff.audio import MelSpec
 from voicediff.bin.arguments.score import add_arguments as add_arguments
-from voicediff.data.features import read_mel_spec
-from voicediff.data.kaldi import read_folder
-from voicediff.data.singing import read_index
+from voicediff.data.singing.dataset import read_index
+from voicediff.data.singing.features import read_mel_spec
+from voicediff.data.singing.kaldi import read_folder
 from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import versions
 from voicediff.metrics import Item, score_utterances

@@ -14,8 +14,7 @@ import joblib
 from tqdm import tqdm
 
 from voicediff.bin.arguments.score_mixtures import add_arguments as add_arguments
-from voicediff.data.clips import SAMPLE_RATE
-from voicediff.data.mixtures import ALONE, SAME_VOICE, Mixture
+from voicediff.data.separation.mixtures import ALONE, SAME_VOICE, Mixture
 from voicediff.errors import ConfigError
 from voicediff.experiment import versions
 from voicediff.metrics import Voice, improved, mean_by_group, score_voice, separation_metrics
@@ -25,6 +24,7 @@ from voicediff.report.separated import MIXTURE, TRUTH, SeparatedRow, read_separa
 from voicediff.report.separating import SeparationReport
 from voicediff.report.table import plain
 from voicediff.report.voices import DIFFERENT, KINDS, ScoredRow, quality
+from voicediff.video.constants import SAMPLE_RATE
 
 Figures = dict[str, float]
 

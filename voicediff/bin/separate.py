@@ -15,22 +15,22 @@ from tqdm import tqdm
 
 from voicediff import experiment
 from voicediff.bin.arguments.separate import add_arguments as add_arguments
-from voicediff.data.boxes import read_people
-from voicediff.data.clips import FPS, HOP, SAMPLE_RATE
-from voicediff.data.faces import FaceDetector, HaarFaces, YunetFaces
-from voicediff.data.following import Follower
-from voicediff.data.footage import Cut, Footage, cut_people, open_footage, pictured
-from voicediff.data.marked import write_marked
-from voicediff.data.people import Person, nobody, people_of, present
+from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import Experiment
 from voicediff.files import whole_folder
+from voicediff.inference.separation import Piece, Scene, Separator, write_tracks
 from voicediff.metrics.alike import Likeness
 from voicediff.registry import build
 from voicediff.report.people import People, Separated, require_own, write_people
-from voicediff.samplers import Sampler
-from voicediff.separation import Piece, Scene, Separator, write_tracks
-from voicediff.tasks.avss import SpeechSeparation
+from voicediff.tasks.avss.model import SpeechSeparation
+from voicediff.video.boxes import read_people
+from voicediff.video.constants import FPS, HOP, SAMPLE_RATE
+from voicediff.video.faces import FaceDetector, HaarFaces, YunetFaces
+from voicediff.video.footage import Cut, Footage, cut_people, open_footage, pictured
+from voicediff.video.people import Person, nobody, people_of, present
+from voicediff.video.rendering import write_marked
+from voicediff.video.tracking import Follower
 
 LOOK = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s [{elapsed}<{remaining}]"
 DOUBTFUL = 0.5  # a face that the detector sees in a smaller share of its looks may be none

@@ -10,15 +10,15 @@ from tqdm import tqdm
 from voicediff import examples, experiment
 from voicediff.audio import write_wav
 from voicediff.bin.arguments.sing import add_arguments as add_arguments
-from voicediff.editing import Recording
 from voicediff.errors import ConfigError
+from voicediff.inference.editing import Recording
+from voicediff.inference.singing import Singer
+from voicediff.inference.vocoding import find_vocoder
 from voicediff.music import read_score
 from voicediff.music.score import Score
-from voicediff.performance import Singer
 from voicediff.registry import build
-from voicediff.tasks.svs import SingingSynthesis
+from voicediff.tasks.svs.model import SingingSynthesis
 from voicediff.text.lyrics import numbers_of
-from voicediff.vocoding import find_vocoder
 
 
 def run(args: argparse.Namespace) -> None:

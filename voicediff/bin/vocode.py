@@ -18,10 +18,10 @@ from voicediff import experiment
 from voicediff.audio import MelSpec, f0, log_mel, read_wav, write_wav
 from voicediff.bin.arguments.vocode import add_arguments as add_arguments
 from voicediff.devices import chosen
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import DataError
-from voicediff.noise import SeededNoise
+from voicediff.inference.vocoding import find_vocoder
 from voicediff.vocoders import Vocoder
-from voicediff.vocoding import find_vocoder
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
+from voicediff.networks.conditions import Conditions
 
 
 @dataclass

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.errors import ConfigError
 from voicediff.networks.attention import Attention, token_mask, token_positions
@@ -21,6 +20,7 @@ from voicediff.networks.conditioning import (
     fit,
     pooled_mask,
 )
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import register
 
 

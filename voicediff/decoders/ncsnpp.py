@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
-from voicediff.layers import per_item
 from voicediff.networks.conditioning import Sizes
-from voicediff.networks.ncsnpp import Shape
+from voicediff.networks.conditions import Conditions
+from voicediff.networks.context import Shape
+from voicediff.networks.layers import per_item
 from voicediff.networks.spectral import PreparedPlanes, SpectralNCSNpp
 from voicediff.registry import register
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.errors import ConfigError
 from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes, extended
+from voicediff.networks.conditions import Conditions
 from voicediff.networks.patch_unet import PatchShape, PatchUNet, Steering
 from voicediff.networks.phases import PLANES, beside, features, product
 from voicediff.registry import register

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes, extended
+from voicediff.networks.conditions import Conditions
 from voicediff.networks.patch_unet import PatchShape, PatchUNet, Steering
 from voicediff.registry import register
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes
+from voicediff.networks.conditions import Conditions
 
 
 @dataclass

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.errors import ConfigError
 from voicediff.networks.attention import LinearAttention
 from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes, ceiling, fit, pooled_mask
+from voicediff.networks.conditions import Conditions
 from voicediff.networks.masked import MaskedGroupNorm, masked
 from voicediff.networks.patches import fold, frequency_positions, unfold
 from voicediff.registry import register

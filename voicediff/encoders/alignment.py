@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from voicediff.precision import narrowed, widened
+from voicediff.networks.precision import narrowed, widened
 
 
 def at_spectrum(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voicediff.layers import ConvBlock
+from voicediff.networks.layers import ConvBlock
 
 REACH = 3.0  # semitones: the contour stays within this distance of the written melody
 

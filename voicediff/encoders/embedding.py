@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from voicediff.encoders.base import Encoder
-from voicediff.layers import length_mask
+from voicediff.networks.layers import length_mask
 from voicediff.registry import register
 
 

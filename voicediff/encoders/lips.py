@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from voicediff.encoders.base import LipEncoder
-from voicediff.layers import ConvBlock
+from voicediff.networks.layers import ConvBlock
 from voicediff.registry import register
 
 

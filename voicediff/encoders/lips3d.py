@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from voicediff.encoders.base import LipEncoder
 from voicediff.encoders.pretrained import Pretrained
-from voicediff.layers import ChannelNorm
+from voicediff.networks.layers import ChannelNorm
 from voicediff.networks.resnet import (
     Activation,
     Norm,

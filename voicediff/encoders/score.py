@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from voicediff.data.singing import PITCHES, PLACES, ScoreInputs
+from voicediff.data.singing.dataset import PITCHES, PLACES, ScoreInputs
 from voicediff.encoders.base import Encoder
-from voicediff.layers import ConvBlock
+from voicediff.networks.layers import ConvBlock
 
 
 def phone_of_frame(durations: Tensor, frames: int) -> Tensor:

@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from voicediff.encoders.base import Encoder
-from voicediff.layers import ConvBlock, length_mask, rotate_positions
+from voicediff.networks.layers import ConvBlock, length_mask, rotate_positions
 from voicediff.registry import register
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from voicediff.networks.attention import seen_by_all
+from voicediff.networks.context import Context
 from voicediff.networks.fir import FIR
 from voicediff.networks.masked import MaskedGroupNorm, masked
-
-if TYPE_CHECKING:
-    from voicediff.networks.ncsnpp import Context
 
 
 class ResidualBlock(nn.Module):

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
+from voicediff.networks.conditions import Conditions
 
 #: The conditions a network is built for: name -> (kind of `Conditions`, channels or dimension).
 Sizes = dict[str, tuple[str, int]]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -12,18 +10,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from voicediff.networks.attention import Attention, token_mask, token_positions
+from voicediff.networks.context import Context, Shape, TokenKeys
 from voicediff.networks.masked import MaskedGroupNorm
-
-if TYPE_CHECKING:
-    from voicediff.networks.ncsnpp import Context, Shape
-
-
-@dataclass
-class TokenKeys:
-    """Keys and values of all tokens (B, H, L, D), and which of them are real (B, L)."""
-
-    keys: tuple[Tensor, Tensor]
-    keep: Tensor
 
 
 class FrameTransformer(nn.Module):

@@ -7,7 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from voicediff.layers import length_mask
+from voicediff.networks.layers import length_mask
 
 
 class DualPathBlock(nn.Module):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,51 +10,10 @@ from torch import Tensor, nn
 
 from voicediff.errors import ConfigError
 from voicediff.networks.blocks import ResidualBlock, SpaceAttention, conv, norm
-from voicediff.networks.crossattention import FrameTransformer, TokenKeys
+from voicediff.networks.context import Context, Shape
+from voicediff.networks.crossattention import FrameTransformer
 from voicediff.networks.fir import FIR
 from voicediff.networks.masked import masked
-
-
-@dataclass
-class Shape:
-    """The sizes of an NCSN++: what its papers vary.
-
-    heads, head_size, depth, positions, streams, queries are those of the cross-attention: `joined`
-    lays all tokens side by side, `separate` attends to each stream in turn; see `FrameTransformer`.
-    """
-
-    channels: int = 128
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
-    blocks: int = 2
-    attention: tuple[int, ...] = (16,)
-    cross_attention: tuple[int, ...] = ()
-    pyramid: bool = True
-    dropout: float = 0.0
-    heads: int = 4
-    head_size: int = 16
-    depth: int = 1
-    positions: bool = True
-    streams: Literal["joined", "separate"] = "joined"
-    queries: Literal["frames", "places"] = "frames"
-
-    @property
-    def multiple(self) -> int:
-        """What bins and frames must be a multiple of."""
-        return 2 ** (len(self.multipliers) - 1)
-
-
-@dataclass
-class Context:
-    """What a pass through the network is told beside its input.
-
-    time: (B, E) or None. masks: one per level, (B, 1, 1, T_l) or None for all valid. biases: what
-    each residual block adds at frame rate (B, C, 1, T_l), or None. keys: one per transformer.
-    """
-
-    time: Tensor | None
-    masks: list[Tensor | None]
-    biases: Iterator[Tensor | None]
-    keys: Iterator[list[list[TokenKeys]]] = field(default_factory=lambda: iter(()))
 
 
 class NCSNpp(nn.Module):

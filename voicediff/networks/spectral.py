@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.networks.conditioning import Layout, Sizes, ceiling, fit, pooled_mask
-from voicediff.networks.crossattention import TokenKeys
+from voicediff.networks.conditions import Conditions
+from voicediff.networks.context import Context, Shape, TokenKeys
 from voicediff.networks.masked import masked
-from voicediff.networks.ncsnpp import Context, NCSNpp, Shape
+from voicediff.networks.ncsnpp import NCSNpp
 
 
 @dataclass

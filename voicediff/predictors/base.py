@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
+from voicediff.networks.conditions import Conditions
 
 
 class Predictor(nn.Module, ABC):

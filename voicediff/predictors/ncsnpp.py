@@ -7,9 +7,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from voicediff.conditions import Conditions
 from voicediff.networks.conditioning import Sizes
-from voicediff.networks.ncsnpp import Shape
+from voicediff.networks.conditions import Conditions
+from voicediff.networks.context import Shape
 from voicediff.networks.spectral import SpectralNCSNpp
 from voicediff.predictors.base import Predictor
 from voicediff.registry import register

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from voicediff.conditions import Conditions
 from voicediff.networks.conditioning import Layout, Sizes
+from voicediff.networks.conditions import Conditions
 from voicediff.networks.patch_unet import PatchShape, PatchUNet
 from voicediff.networks.phases import PLANES, features
 from voicediff.predictors.base import Predictor

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from voicediff.conditions import Conditions
 from voicediff.errors import ConfigError
 from voicediff.networks.conditioning import Layout, Sizes, ceiling, fit, pooled_mask
+from voicediff.networks.conditions import Conditions
 from voicediff.networks.dualpath import DualPathBlock
 from voicediff.networks.phases import product
 from voicediff.predictors.base import Predictor

@@ -12,13 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from voicediff.audio import STFT
-from voicediff.data.clips import SAMPLE_RATE
-from voicediff.data.mixtures import Mixture
+from voicediff.data.separation.mixtures import Mixture
 from voicediff.report.page import Clip, Example, Pair
 from voicediff.report.picture import Picture, spectrogram_image
 from voicediff.report.separated import MIXTURE, SeparatedRow
 from voicediff.report.sound import Encoded
 from voicediff.report.voices import KINDS, ScoredRow
+from voicediff.video.constants import SAMPLE_RATE
 
 RANGE = 70.0  # dB of a picture, below the loudest place of the mixture
 TICKS = (1000, 2000, 4000, 6000)  # Hz

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from voicediff.data.boxes import rows_of
-from voicediff.data.clips import FPS, SAMPLE_RATE
-from voicediff.data.people import Person
 from voicediff.errors import DataError
 from voicediff.files import write_text
+from voicediff.video.boxes import rows_of
+from voicediff.video.constants import FPS, SAMPLE_RATE
+from voicediff.video.people import Person
 
 FILE = "people.json"
 

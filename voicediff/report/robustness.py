@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from voicediff.data.disturbed import ALIGNED, Condition
+from voicediff.data.separation.disturbed import ALIGNED, Condition
 
 LEAST_MEAN = -0.5  # dB SI-SDRi
 LEAST_TRACK, LEAST_SHARE = -1.0, 0.95  # dB SI-SDRi that so many tracks keep

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from voicediff.audio import read_wav
-from voicediff.data.clips import SAMPLE_RATE
-from voicediff.data.mixtures import MixtureList, read_list
+from voicediff.data.separation.mixtures import MixtureList, read_list
 from voicediff.errors import DataError
 from voicediff.report.decoded import read_info
+from voicediff.video.constants import SAMPLE_RATE
 
 TRUTH, MIXTURE = "truth", "mixture"
 MASKS = ("mask_ratio", "mask_phase")

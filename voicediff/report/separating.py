@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from voicediff.data.clips import FPS
-from voicediff.data.mixtures import Mixture, MixtureList
+from voicediff.data.separation.mixtures import Mixture, MixtureList
 from voicediff.files import whole_folder, write_json, write_text
 from voicediff.report import voices
 from voicediff.report.chart import Chart
@@ -19,6 +18,7 @@ from voicediff.report.page import Page
 from voicediff.report.separated import SeparatedRow, chosen_row
 from voicediff.report.singing import training_loss
 from voicediff.report.voices import ScoredRow
+from voicediff.video.constants import FPS
 
 LEAD = "Voices of people whom training never saw, separated by their lips."
 READING = (

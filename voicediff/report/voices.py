@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from voicediff.data.mixtures import ALONE, SAME_VOICE
+from voicediff.data.separation.mixtures import ALONE, SAME_VOICE
 from voicediff.report.chart import Chart, curves
 from voicediff.report.robustness import LEAST_KEPT, LEAST_MEAN, LEAST_SHARE, LEAST_TRACK
 from voicediff.report.separated import MIXTURE, SeparatedRow

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from voicediff.audio import MelSpec
-from voicediff.data.features import read_mel_spec
-from voicediff.data.waveforms import SoundDataset, Variation
+from voicediff.data.singing.features import read_mel_spec
+from voicediff.data.singing.waveforms import SoundDataset, Variation
+from voicediff.diffusion.noise import SeededNoise
 from voicediff.metrics import Item, score_row, singing_metrics
-from voicediff.noise import SeededNoise
 from voicediff.registry import Spec, build, read_options, register
 from voicediff.tasks.base import Batch, Losses, Preview, Task
 from voicediff.tasks.pictures import stacked

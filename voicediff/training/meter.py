@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from voicediff.precision import has_float64
+from voicediff.networks.precision import has_float64
 from voicediff.tasks.base import Losses
 
 BINS = 10  # of t in [0, 1]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from voicediff.precision import has_bfloat16
+from voicediff.networks.precision import has_bfloat16
 from voicediff.registry import register
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from voicediff.diffusion.noise import item_seed
 from voicediff.errors import ConfigError, DataError
-from voicediff.noise import item_seed
 from voicediff.registry import import_parts, imported_files
 from voicediff.tasks.base import Batch, Task
 

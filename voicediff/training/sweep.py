@@ -18,9 +18,9 @@ from typing import Any
 
 from voicediff import experiment
 from voicediff.config import override, plain, read_yaml
+from voicediff.diffusion.noise import item_seed
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.files import replacing, write_json, write_text
-from voicediff.noise import item_seed
 from voicediff.optional import require
 from voicediff.registry import get, read_options
 from voicediff.report.chart import Points, scatter

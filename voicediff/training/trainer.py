@@ -23,10 +23,10 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from voicediff.devices import chosen
+from voicediff.diffusion.noise import item_seed
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.experiment import Config
-from voicediff.noise import item_seed
-from voicediff.precision import has_bfloat16
+from voicediff.networks.precision import has_bfloat16
 from voicediff.tasks.base import Batch, Losses, Task
 from voicediff.training import checkpoints
 from voicediff.training.average import averaged

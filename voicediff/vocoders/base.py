@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from voicediff.audio import MelSpec
-from voicediff.noise import Noise, SeededNoise
+from voicediff.diffusion.noise import Noise, SeededNoise
 
 
 class Vocoder(nn.Module, ABC):

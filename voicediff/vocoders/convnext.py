@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from voicediff.layers import ChannelNorm
+from voicediff.networks.layers import ChannelNorm
 
 
 class ConvNeXt(nn.Module):

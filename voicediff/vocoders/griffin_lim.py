@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from voicediff.audio import MelSpec
-from voicediff.noise import Noise
+from voicediff.diffusion.noise import Noise
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.frames import Framing

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from voicediff.audio import MelSpec
+from voicediff.diffusion.noise import Noise
 from voicediff.errors import DataError
-from voicediff.noise import Noise
-from voicediff.precision import narrowed, widened
+from voicediff.networks.precision import narrowed, widened
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.frames import Framing

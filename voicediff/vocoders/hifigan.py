@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voicediff.audio import MelSpec
+from voicediff.diffusion.noise import Noise
 from voicediff.errors import ConfigError
-from voicediff.noise import Noise
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 

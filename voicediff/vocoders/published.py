@@ -19,8 +19,8 @@ from torch import Tensor
 from voicediff.audio import MelSpec
 from voicediff.audio.filters import htk_filters
 from voicediff.config import read_yaml
+from voicediff.diffusion.noise import Noise
 from voicediff.errors import DataError
-from voicediff.noise import Noise
 from voicediff.optional import require
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder

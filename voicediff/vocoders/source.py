@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from voicediff.precision import narrowed, widened
+from voicediff.networks.precision import narrowed, widened
 
 
 def without_gaps(f0: Tensor) -> Tensor:

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voicediff.audio import MelSpec
+from voicediff.diffusion.noise import Noise
 from voicediff.errors import DataError
-from voicediff.noise import Noise
-from voicediff.precision import widened
+from voicediff.networks.precision import widened
 from voicediff.registry import register
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.convnext import ConvNeXt

@@ -12,8 +12,8 @@ from voicediff.corpora.lrs3.scene import Scene, Window, draw_frame, mouth_boxes,
 from voicediff.corpora.lrs3.sentences import SPLITS, sentence
 from voicediff.corpora.lrs3.speech import SAMPLE_RATE, Phone, Speech, speak
 from voicediff.corpora.lrs3.visemes import Articulation, lip_motion
+from voicediff.diffusion.noise import item_seed
 from voicediff.errors import ConfigError
-from voicediff.noise import item_seed
 
 FPS = 25
 HOP = SAMPLE_RATE // FPS

@@ -13,7 +13,7 @@ import numpy as np
 from voicediff.corpora.lrs3.corpus import FPS, HOP, MiniClip
 from voicediff.corpora.lrs3.scene import FRAME, draw_frame
 from voicediff.corpora.lrs3.speech import SAMPLE_RATE
-from voicediff.data.crops import cut
+from voicediff.video.crops import cut
 
 
 @dataclass(frozen=True)

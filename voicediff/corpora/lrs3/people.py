@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicediff.corpora.lrs3.speech import Voice
-from voicediff.noise import item_seed
+from voicediff.diffusion.noise import item_seed
 
 Colour = tuple[int, int, int]  # RGB
 

@@ -12,8 +12,9 @@ import numpy as np
 from voicediff.corpora.lrs3.corpus import FPS, ClipPlan, MiniClip, make_clip
 from voicediff.corpora.lrs3.scene import draw_frame
 from voicediff.corpora.lrs3.speech import SAMPLE_RATE
-from voicediff.data.clips import MOUTH, Clip, as_int16, write_clip
+from voicediff.data.separation.clips import Clip, as_int16, write_clip
 from voicediff.files import write_json, write_text
+from voicediff.video.constants import MOUTH
 
 SIDECAR = ".boxes.json"
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voicediff.audio import MelSpec
-from voicediff.data.features import extract
+from voicediff.data.singing.features import extract
 from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import read_config
 from voicediff.registry import Spec, build

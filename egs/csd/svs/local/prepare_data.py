@@ -22,9 +22,9 @@ from tqdm import tqdm
 from voicediff.audio import read_wav, write_wav
 from voicediff.corpora.csd import make_corpus
 from voicediff.corpora.csd.corpus import VERSION, song_numbers
-from voicediff.data.csd import is_csd, survey_csd
-from voicediff.data.kaldi import Recording, Utterance, read_folder, write_folder
-from voicediff.data.lines import (
+from voicediff.data.singing.csd import is_csd, survey_csd
+from voicediff.data.singing.kaldi import Recording, Utterance, read_folder, write_folder
+from voicediff.data.singing.lines import (
     PARTS,
     Split,
     cutting_point,
@@ -32,8 +32,8 @@ from voicediff.data.lines import (
     share_of_slurs,
     utterances_of,
 )
-from voicediff.data.mlp_singer import is_mlp_singer, survey_mlp_singer
-from voicediff.data.songs import Song, Survey
+from voicediff.data.singing.mlp_singer import is_mlp_singer, survey_mlp_singer
+from voicediff.data.singing.songs import Song, Survey
 from voicediff.errors import ConfigError, DataError
 from voicediff.files import write_json, write_text
 from voicediff.text.phones import split_glide

@@ -9,12 +9,12 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from voicediff.data.faces import detector
-from voicediff.data.layouts import SPLITS, Problem
-from voicediff.data.mixtures import read_list
-from voicediff.data.talks import Prepared, prepare, read_talks, write_prepared
+from voicediff.data.separation.layouts import SPLITS, Problem
+from voicediff.data.separation.mixtures import read_list
+from voicediff.data.separation.talks import Prepared, prepare, read_talks, write_prepared
 from voicediff.errors import ConfigError, DataError
 from voicediff.files import write_text
+from voicediff.video.faces import detector
 
 
 def arguments() -> argparse.ArgumentParser:

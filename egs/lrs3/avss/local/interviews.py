@@ -21,9 +21,9 @@ from voicediff.audio import read_wav
 from voicediff.bin.main import main as voicediff
 from voicediff.corpora.lrs3 import ClipPlan, make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview, write_interview
-from voicediff.data.clips import FPS, HOP
-from voicediff.data.people import spans_of
 from voicediff.metrics.distortion import si_sdr
+from voicediff.video.constants import FPS, HOP
+from voicediff.video.people import spans_of
 
 PLACES = {2: ((60, 90), (370, 90)), 3: ((10, 100), (222, 60), (430, 100))}
 

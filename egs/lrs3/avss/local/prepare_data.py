@@ -11,10 +11,18 @@ from tqdm import tqdm
 
 from voicediff.corpora.lrs3 import plan, write_planned
 from voicediff.corpora.lrs3.people import person
-from voicediff.data.layouts import SPLITS, Found, Problem, assigned, read_grid, read_lrs3, read_vox2
-from voicediff.data.mixtures import PROTOCOLS, Drawer, draw_list
+from voicediff.data.separation.layouts import (
+    SPLITS,
+    Found,
+    Problem,
+    assigned,
+    read_grid,
+    read_lrs3,
+    read_vox2,
+)
+from voicediff.data.separation.mixtures import PROTOCOLS, Drawer, draw_list
+from voicediff.data.separation.talks import entries_of, frames_of, write_talks
 from voicediff.data.tables import read_table, write_table
-from voicediff.data.talks import entries_of, frames_of, write_talks
 from voicediff.errors import ConfigError, DataError
 from voicediff.files import write_text
 

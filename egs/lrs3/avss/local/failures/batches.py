@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from voicediff.data.clips import HOP, as_float, read_clip
-from voicediff.data.mixtures import PROTOCOLS, SAME_VOICE, Drawer, Mixture, mix
-from voicediff.data.talks import Prepared, read_prepared
-from voicediff.noise import item_seed
+from voicediff.data.separation.clips import as_float, read_clip
+from voicediff.data.separation.mixtures import PROTOCOLS, SAME_VOICE, Drawer, Mixture, mix
+from voicediff.data.separation.talks import Prepared, read_prepared
+from voicediff.diffusion.noise import item_seed
+from voicediff.video.constants import HOP
 
 FRAMES = 51  # 2.04 s, of the warm-up and of the test list
 CROP = 25  # frames of the mixtures of training

@@ -24,8 +24,8 @@ from failures.measures import score
 from failures.network import LipEncoder, PlacedAttention, Separator
 from failures.training import average, fit, lips_of, negative_si_sdr, warm_up
 from voicediff.audio.stft import STFT
-from voicediff.data.mixtures import read_list
-from voicediff.gates.detectors import si_sdr
+from voicediff.data.separation.mixtures import read_list
+from voicediff.diagnostics.detectors import si_sdr
 from voicediff.training.average import decay_at
 from voicediff.training.options import Average
 

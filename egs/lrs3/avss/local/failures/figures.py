@@ -12,7 +12,7 @@ import torch
 from failures.faults import DesynchronisedLoader, EndToEndLipEncoder
 from failures.network import LipEncoder
 from failures.table import entry, overall
-from voicediff.gates.detectors import start_left
+from voicediff.diagnostics.detectors import start_left
 from voicediff.training.average import decay_at
 from voicediff.training.options import Average
 

@@ -11,12 +11,12 @@ from failures.measures import Separate
 from failures.network import LIPS, FiLM, UNet, seen
 from failures.training import lips_of
 from voicediff.audio.stft import STFT
-from voicediff.conditions import Conditions
-from voicediff.diffusion import Diffusion
-from voicediff.gates.detectors import si_sdr
-from voicediff.noise import SeededNoise
+from voicediff.diagnostics.detectors import si_sdr
+from voicediff.diffusion.model import Diffusion
+from voicediff.diffusion.noise import SeededNoise
+from voicediff.diffusion.sdes import SDE
+from voicediff.networks.conditions import Conditions
 from voicediff.registry import build
-from voicediff.sdes import SDE
 
 STEPS = 8
 GRID = 9  # times at which it is asked what the estimate follows

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from failures.batches import Batch
-from voicediff.gates.detectors import si_sdr
+from voicediff.diagnostics.detectors import si_sdr
 
 #: (mixture (B, N), mouth (B, T, 96, 96)) -> voices (B, N)
 Separate = Callable[[Tensor, Tensor], Tensor]

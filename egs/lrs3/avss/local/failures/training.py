@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from failures.batches import FRAMES, Loader, talking
 from failures.network import BANDS, LipEncoder
-from voicediff.gates.detectors import si_sdr
+from voicediff.diagnostics.detectors import si_sdr
 from voicediff.training.optimizers import muon
 from voicediff.training.schedules import Cosine
 

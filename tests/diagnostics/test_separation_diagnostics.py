@@ -1,0 +1,279 @@
+"""Each gate fails on a model or data with its fault, and lets a healthy one pass."""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from voicediff.audio import STFT
+from voicediff.data.separation import dataset as data
+from voicediff.data.separation.clips import read_clip
+from voicediff.diagnostics import clock, structure, times, video
+from voicediff.diagnostics.gate import above, below, failed, not_measured, table, told
+from voicediff.diagnostics.overfit import overfit
+from voicediff.diagnostics.progress import age, steps_done, training_gates
+from voicediff.diagnostics.separation import shortened
+from voicediff.inference.separation import batches_of
+from voicediff.registry import build
+from voicediff.training.options import Average
+
+sys.path.insert(0, str(Path(__file__).parent))
+import talkers
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return talkers.write_talkers(tmp_path_factory.mktemp("talkers"))
+
+
+@pytest.fixture
+def model(folder):
+    torch.manual_seed(0)
+    return talkers.experiment(folder)
+
+
+def passed(gates):
+    return {gate.name: gate.passed for gate in gates}
+
+
+# -- gates as such ------------------------------------------------------------------------------
+
+
+def test_nan_passes_no_limit():
+    assert above("a", "A", 2.0, 1.0, "dB").passed and not above("a", "A", math.nan, 1.0, "").passed
+    assert below("a", "A", 0.0, 1.0, "dB").passed and not below("a", "A", math.nan, 1.0, "").passed
+
+
+def test_the_table_says_what_failed_and_what_is_only_told():
+    gates = [above("a", "first", 0.5, 1.0, "dB"), told("b", "second", "12 steps")]
+    lines = table([*gates, not_measured("c", "third", "no lips")]).splitlines()
+    assert lines[1].split() == ["first", "0.5", "dB", ">", "1", "dB", "NO"]
+    assert lines[2].endswith("–") and "not measured: no lips" in lines[3]
+    assert [gate.name for gate in failed(gates)] == ["a"]
+
+
+# -- the video ----------------------------------------------------------------------------------
+
+
+def heard(task, folder):
+    listed = talkers.mixtures(folder)
+    return passed(video.video_gates(task, list(batches_of(task, listed, 4)), None))
+
+
+def test_a_reader_of_lips_passes_all_gates_on_the_video(folder):
+    found = heard(talkers.SpellingReader(), folder)
+    wanted = dict.fromkeys(("swap", "selection", "zeroed", "shuffled"), True)
+    assert found == {"quality": None, **wanted}
+
+
+@pytest.mark.parametrize(
+    "kind, wrong",
+    [
+        (talkers.Blind, {"swap", "selection", "zeroed", "shuffled"}),
+        (talkers.Crossed, {"selection", "zeroed", "shuffled"}),
+        (talkers.Remembering, {"shuffled"}),
+    ],
+)
+def test_models_that_misuse_the_video_are_caught(folder, kind, wrong):
+    assert {name for name, fine in heard(kind(), folder).items() if fine is False} == wrong
+
+
+def test_without_a_pair_of_the_same_voice_costs_are_not_measured(folder):
+    task = talkers.SpellingReader()
+    listed = talkers.mixtures(folder)
+    listed.mixtures = [m for m in listed.mixtures if m.pair != "same-voice"]
+    gates = video.video_gates(task, list(batches_of(task, listed, 4)), None)
+    assert passed(gates)["zeroed"] is None and "same voice" in gates[-1].measured
+
+
+def test_predictor_and_generator_are_told_together(model, folder):
+    sampler = build("sampler", {"name": "euler", "steps": 1})
+    batches = list(batches_of(model.task, talkers.mixtures(folder), 6))
+    told = video.quality(model.task, video.listen(model.task, batches, sampler), sampler)
+    assert set(told.figures) == {f"{p}_{k}" for p in ("predictor", "final") for k in ("different", "same")}  # fmt: skip
+    assert "predictor" in told.measured and "with generator" in told.measured
+
+
+# -- the transform ------------------------------------------------------------------------------
+
+
+def test_a_transform_that_is_not_its_inverse_is_caught():
+    class Mismatched:
+        analysis, synthesis = STFT(n_fft=510, hop=160), STFT(n_fft=510, hop=128)
+
+        def __call__(self, wav):
+            return self.analysis(wav)
+
+        def inverse(self, spectrum, length):
+            return self.synthesis.inverse(spectrum, length)
+
+    class Short(STFT):
+        def inverse(self, spectrum, length):
+            return super().inverse(spectrum, length - 1)
+
+    assert passed(structure.transform(STFT())) == {"stft": True, "length": True}
+    assert passed(structure.transform(Mismatched())) == {"stft": False, "length": True}
+    assert passed(structure.transform(Short())) == {"stft": False, "length": False}
+
+
+# -- the clock ----------------------------------------------------------------------------------
+
+
+def late(path, start=0, frames=None):
+    """As AVDiffuSS' loader reads: whole seconds first."""
+    clip = read_clip(path, start, frames)
+    clip.mouth = read_clip(path, start // 25 * 25, frames).mouth
+    return clip
+
+
+def test_flash_and_click_arrive_together_and_a_desynchronised_loader_is_caught(model, monkeypatch):
+    options = {"frames": 30}
+    assert clock.flash_and_click(model.task, options, 16).passed
+    monkeypatch.setattr(data, "read_clip", late)
+    gate = clock.flash_and_click(model.task, options, 16)
+    assert not gate.passed and gate.figures["value"] > 400
+
+
+def test_states_at_the_wrong_rate_are_caught(model, monkeypatch):
+    at_rate = type(model.task)._at_spectrum
+    monkeypatch.setattr(
+        type(model.task), "_at_spectrum", lambda self, s, scene: at_rate(self, s.roll(1, 1), scene)
+    )
+    gate = clock.flash_and_click(model.task, {"frames": 30}, 8)
+    assert not gate.passed and gate.figures["value"] == pytest.approx(40, abs=2)
+
+
+def test_tokens_and_a_generator_alone_have_a_clock_too(folder):
+    decoder = {"name": "ncsnpp", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
+    decoder |= {"cross_attention": [64], "heads": 2, "head_size": 4, "pyramid": False}
+    alone = talkers.experiment(
+        folder, predictor=None, decoder=decoder, decoder_sees=["mixture", "lips_tokens"]
+    )
+    assert clock.flash_and_click(alone.task, {"frames": 30}, 8).passed
+
+
+def test_a_model_without_lips_has_no_clock(folder):
+    deaf = talkers.experiment(folder, encoders={}, predictor_sees=[], decoder_sees=["mixture"])
+    assert clock.flash_and_click(deaf.task, {}).passed is None
+
+
+# -- batches ------------------------------------------------------------------------------------
+
+
+def company(model, folder, equal=False):
+    few = shortened(model.task, talkers.mixtures(folder))
+    if equal:
+        few["frames"] = few["frames"].clamp(min=int(few["frames"].max()))
+    return passed(structure.batches(model.task, few, None))
+
+
+def test_clips_that_touch_are_caught(model, folder):
+    assert company(model, folder, equal=True) == {"batches": True, "neighbours": True}
+
+    def joined(module, inputs, output):
+        return output + output.mean(0, keepdim=True)
+
+    model.task.lips.register_forward_hook(joined)
+    assert company(model, folder, equal=True) == {"batches": False, "neighbours": False}
+
+
+# -- frozen parts -------------------------------------------------------------------------------
+
+
+def frozen(model, folder):
+    return structure.frozen(model.task, shortened(model.task, talkers.mixtures(folder)))
+
+
+def test_frozen_parts_in_train_mode_are_caught(model, folder, monkeypatch):
+    before = copy.deepcopy(model.task.state_dict())
+    assert frozen(model, folder).passed
+    monkeypatch.setattr(type(model.task), "_freeze", lambda self, turn: None)
+    gate = frozen(model, folder)
+    assert not gate.passed and "predictor (generator)" in gate.figures["names"]
+    after = model.task.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not model.task.training and all(p.requires_grad for p in model.task.parameters())
+
+
+def test_batch_norms_of_a_frozen_encoder_are_caught(folder, monkeypatch):
+    lips = {"name": "lips3d", "dim": 8, "width": 8, "layers": 1, "frozen": True}
+    model = talkers.experiment(folder, encoders={"lips": lips})
+    assert frozen(model, folder).passed
+    monkeypatch.setattr(type(model.task), "_freeze", lambda self, turn: None)
+    model.task.lips.frozen = False  # its norms follow every batch
+    assert any("frontend3D" in name for name in frozen(model, folder).figures["names"])
+
+
+# -- training -----------------------------------------------------------------------------------
+
+
+def test_an_average_that_remembers_its_start_is_caught(model):
+    model.config.training = {"phases": [dict(talkers.PHASE)], "ema": {"decay": 0.999}}
+    assert passed(training_gates(model))["start"] is True
+    few = copy.deepcopy(model)
+    few.config.training = {"phases": [dict(talkers.PHASE)], "ema": {"decay": 0.999}}
+    few.step = 2
+    assert passed(training_gates(few))["start"] is False
+
+
+def test_steps_and_the_age_of_the_average_are_told(model):
+    gates = {gate.name: gate for gate in training_gates(model)}
+    assert gates["steps"].measured == "40: predictor 40"
+    assert steps_done(model.config.training, 15) == {"predictor": 15}
+    assert age(Average(decay=0.9), 10_000) == pytest.approx(9, abs=0.1)
+    assert age(Average(warmup=50), 40) == 0
+
+
+# -- diffusion ----------------------------------------------------------------------------------
+
+
+def test_losses_are_told_by_time_and_a_bin_that_is_not_finite_is_caught(model, folder):
+    batch = shortened(model.task, talkers.mixtures(folder))
+    gate = times.loss_by_time(model.task, [batch], "generator", draws=8)
+    assert gate.passed and len(gate.figures["losses"]) == times.BINS
+    assert all(loss > 0 for loss in gate.figures["losses"])
+
+    def broken(module, inputs, output):
+        return torch.where(inputs[1][:, None, None, None] > 0.8, torch.nan, output)
+
+    model.task.diffusion.decoder.register_forward_hook(broken)
+    ill = times.loss_by_time(model.task, [batch], "generator", draws=8)
+    assert not ill.passed and math.isnan(ill.figures["losses"][-1])
+    assert math.isfinite(ill.figures["losses"][0])
+
+
+def test_an_estimate_that_copies_the_state_is_caught(model, folder, monkeypatch):
+    batch = shortened(model.task, talkers.mixtures(folder))
+
+    diffusion = type(model.task.diffusion)
+    asked, known = diffusion.loss, {}
+
+    def loss(self, x0, *rest, **named):
+        known["x0"] = x0
+        return asked(self, x0, *rest, **named)
+
+    monkeypatch.setattr(diffusion, "loss", loss)
+    monkeypatch.setattr(diffusion, "_answer", lambda self, *inputs: known["x0"])
+    assert times.follows_face(model.task, [batch]).passed
+    model.task.diffusion.sde = build("sde", {"name": "ouve"})
+    monkeypatch.setattr(diffusion, "_answer", lambda self, x, *rest: x)
+    assert not times.follows_face(model.task, [batch]).passed
+
+
+# -- overfitting --------------------------------------------------------------------------------
+
+
+def test_a_network_that_can_learn_mixtures_by_heart_is_told_from_one_that_cannot(model, folder):
+    listed, seen = talkers.mixtures(folder), []
+    tell = lambda *where: seen.append(where)  # noqa: E731
+    gate = overfit(model, listed, None, 60, least=9.0, count=2, every=10, progress=tell)
+    assert gate.passed, gate.measured
+    assert seen[-1] == (gate.figures["steps"], gate.figures["value"])
+    lazy = talkers.experiment(folder)
+    lazy.config.training["phases"][0] |= {"optimizer": {"name": "sgd", "lr": 1e-9}}
+    assert not overfit(lazy, listed, None, 10, least=9.0, count=2).passed

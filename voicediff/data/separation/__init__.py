@@ -1,0 +1,1 @@
+"""Data of separation: corpora, clips, mixtures, the dataset."""

@@ -1,0 +1,234 @@
+"""The dataset of separation: mixtures drawn anew in training, and fixed lists otherwise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from voicediff.audio.resampling import stretched
+from voicediff.data.separation.augmentation import VideoFaults, disturb
+from voicediff.data.separation.clips import Clip, read_clip
+from voicediff.data.separation.mixtures import (
+    ALONE,
+    OTHER_VOICE,
+    PROTOCOLS,
+    SAME_VOICE,
+    Drawer,
+    Mixed,
+    Mixture,
+    MixtureList,
+    draw_list,
+    mix,
+    read_list,
+)
+from voicediff.data.separation.talks import Prepared, read_prepared
+from voicediff.diffusion.noise import item_seed
+from voicediff.errors import ConfigError
+from voicediff.video.constants import HOP
+
+Item = dict[str, Any]
+
+
+@dataclass
+class MixtureOptions:
+    """The `data:` options of a training phase.
+
+    Attributes:
+        protocol: `own`, `avdiffuss` or `lrs3-2mix`: levels, kinds of pairs, length.
+        pairs: kinds of pairs to draw, by default the protocol's; phases may begin with the easy ones.
+        frames: length in frames of 40 ms, by default the protocol's.
+        voices: speakers in a mixture; 1 is enhancement, and wants noise.
+        noise: range in dB relative to the first voice of pink noise, or null.
+        faults: what goes wrong with the videos in this phase, by default what the task says. A phase
+            without faults first lets a network find the lips; with all of them from the start it
+            may hand back the mixture for a long time.
+        speed: clips are played faster or slower by up to this share, pictures and sound together, so that
+            voices are higher or lower and few speakers become many. What is one voice in a mixture
+            stays one.
+    """
+
+    protocol: str = "own"
+    pairs: list[str] = field(default_factory=list)
+    frames: int | None = None
+    voices: int = 2
+    noise: tuple[float, float] | None = None
+    faults: VideoFaults | None = None
+    speed: float = 0.0
+
+
+class DrawnMixtures(Dataset):
+    """Endless mixtures of prepared clips; an item depends on its index and seed alone."""
+
+    def __init__(self, folder: Path, options: MixtureOptions, faults: VideoFaults):
+        self.clips = read_prepared(folder)
+        self.options = options
+        self.faults = faults if options.faults is None else options.faults
+        self.drawer = drawer_of(self.clips, options)
+        self.pairs = pairs_of(self.drawer, options)
+        self.lengths = [self.drawer.frames] * len(self)
+
+    def __len__(self) -> int:
+        """One epoch has as many mixtures as there are clips."""
+        return len(self.clips)
+
+    def item(self, index: int, seed: int) -> Item:
+        pair = self.pairs[index % len(self.pairs)]
+        mixture = self.drawer.draw(item_seed(seed, "draw"), pair, noise=self.options.noise)
+        draw = np.random.default_rng(item_seed(seed, "video"))
+        faults = self.faults.of_mixture(draw)
+        clips, blind = [], []
+        for source, speed in zip(mixture.sources, self._speeds(mixture, seed), strict=True):
+            path, frames = self.clips[source.clip].path, self.clips[source.clip].entry.frames
+            shift = faults.draw_shift(draw)
+            clip = read_played(path, source.start, mixture.frames, frames, shift, speed)
+            clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, faults, draw)
+            if draw.random() < faults.faceless:
+                clip.face = np.zeros_like(clip.face)
+            clips.append(clip)
+            blind.append(unseen)
+        alone = draw.random(len(clips)) < faults.alone
+        return as_item(mixture, mix(mixture, clips), blind) | {"alone": alone}
+
+    def _speeds(self, mixture: Mixture, seed: int) -> np.ndarray:
+        """How fast each voice is played: as drawn, but no faster than its clip has frames for."""
+        count, most = len(mixture.sources), self.options.speed
+        draw = np.random.default_rng(item_seed(seed, "speed"))
+        speeds = 1 + draw.uniform(-most, most, count)
+        room = [self.clips[s.clip].entry.frames / mixture.frames for s in mixture.sources]
+        if mixture.pair == SAME_VOICE:
+            return np.full(count, min(speeds[0], *room))
+        return np.minimum(speeds, room)
+
+
+class ListedMixtures(Dataset):
+    """The mixtures of a list, as they are."""
+
+    def __init__(self, clips: dict[str, Prepared], made: MixtureList):
+        self.clips, self.mixtures = clips, made.mixtures
+        self.lengths = [mixture.frames for mixture in self.mixtures]
+
+    def __len__(self) -> int:
+        return len(self.mixtures)
+
+    def item(self, index: int, seed: int) -> Item:
+        mixture = self.mixtures[index]
+        clips = [
+            read_clip(self.clips[source.clip].path, source.start, mixture.frames)
+            for source in mixture.sources
+        ]
+        return as_item(mixture, mix(mixture, clips), [not clip.valid.any() for clip in clips])
+
+
+def listed(folder: Path, options: MixtureOptions) -> ListedMixtures:
+    """The list of the protocol in a prepared folder; where it has none that fits, one is drawn."""
+    clips = read_prepared(folder)
+    path = folder / "lists" / f"{options.protocol}.json"
+    made = read_list(path).only(clips) if path.is_file() else None
+    if made is not None and all(len(m.sources) == options.voices for m in made.mixtures):
+        if options.pairs:
+            kept = tuple(m for m in made.mixtures if m.pair in options.pairs)
+            made = MixtureList(made.name, made.split, kept or made.mixtures)
+    else:
+        drawer = drawer_of(clips, options)
+        made = draw_list(drawer, options.protocol, folder.name, 48, 0, options.noise)
+    return ListedMixtures(clips, made)
+
+
+def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
+    if options.protocol not in PROTOCOLS:
+        raise ConfigError(
+            f"data.protocol: no protocol {options.protocol!r}; choices: {', '.join(PROTOCOLS)}"
+        )
+    if options.voices == 1 and options.noise is None:
+        raise ConfigError("data.noise: a voice alone wants noise; give a range like [-15, 0]")
+    if not 0 <= options.speed < 1:
+        raise ConfigError(f"data.speed: wants a share from 0 to less than 1, found {options.speed}")
+    entries = [clip.entry for clip in clips.values()]
+    return Drawer(entries, PROTOCOLS[options.protocol], options.voices, options.frames)
+
+
+def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:
+    """The kinds of pairs to draw in turn; where genders are not known, any two voices."""
+    wanted = options.pairs or list(drawer.protocol.pairs)
+    found = [pair for pair in (*wanted, ALONE) if pair in drawer.pairs]
+    if not found and OTHER_VOICE in drawer.pairs:
+        found = [OTHER_VOICE]
+    if not found:
+        raise ConfigError(
+            f"data.pairs: none of {', '.join(wanted)} can be drawn; these can: "
+            f"{', '.join(drawer.pairs) or 'none'}"
+        )
+    return found
+
+
+def read_played(
+    path: Path, start: int, count: int, length: int, shift: int = 0, speed: float = 1.0
+) -> Clip:
+    """`count` frames of a clip of `length` frames, played `speed` times as fast from frame `start` on, or
+    from where enough is left; its sound is `shift` samples of the clip late.
+
+    Where the clip ends before the shifted sound does, the sound stays in time.
+    """
+    span = min(length, math.ceil(count * speed))
+    start = min(start, length - span)
+    samples = min(round(count * HOP * speed), span * HOP)
+    heard = start * HOP - shift
+    if not 0 <= heard <= length * HOP - samples:
+        heard = start * HOP
+    first, last = min(start, heard // HOP), max(start + span, -(-(heard + samples) // HOP))
+    clip = read_clip(path, first, last - first)
+    heard -= first * HOP
+    clip.audio = stretched(clip.audio[heard : heard + samples], count * HOP)
+    shown = np.minimum(((np.arange(count) + 0.5) * speed).astype(int), span - 1) + start - first
+    clip.mouth, clip.valid = clip.mouth[shown], clip.valid[shown]
+    return clip
+
+
+def as_item(mixture: Mixture, mixed: Mixed, blind: list[bool]) -> Item:
+    return {
+        "utt": mixture.id,
+        "pair": mixture.pair,
+        "mixture": mixed.mixture,
+        "sources": mixed.sources,
+        "mouth": mixed.mouth,
+        "valid": mixed.valid,
+        "face": mixed.face,
+        "blind": np.array(blind),
+    }
+
+
+def collate_mixtures(items: list[Item], seeds: list[int]) -> dict[str, Any]:
+    """Items of S voices -> a batch, padded to the longest; `frames` (B,) are true frames of video."""
+    frames = [item["valid"].shape[1] for item in items]
+    longest = max(frames)
+
+    def padded(name: str, axis: int, size: int) -> torch.Tensor:
+        arrays = []
+        for item in items:
+            array = item[name]
+            room = [(0, 0)] * array.ndim
+            room[axis] = (0, size - array.shape[axis])
+            arrays.append(np.pad(array, room) if room[axis][1] else array)
+        return torch.from_numpy(np.stack(arrays))
+
+    batch = {
+        "utts": [item["utt"] for item in items],
+        "seeds": seeds,
+        "pairs": [item["pair"] for item in items],
+        "mixture": padded("mixture", 0, longest * HOP),
+        "sources": padded("sources", 1, longest * HOP),
+        "mouth": padded("mouth", 1, longest),
+        "valid": padded("valid", 1, longest),
+        "face": torch.from_numpy(np.stack([item["face"] for item in items])),
+        "blind": torch.from_numpy(np.stack([item["blind"] for item in items])),
+        "frames": torch.tensor(frames),
+    }
+    if "alone" in items[0]:
+        batch["alone"] = torch.from_numpy(np.stack([item["alone"] for item in items]))
+    return batch

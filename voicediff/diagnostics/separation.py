@@ -1,0 +1,70 @@
+"""All gates of a separation model, in the order of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from voicediff.data.separation.dataset import ListedMixtures
+from voicediff.diagnostics.clock import flash_and_click
+from voicediff.diagnostics.gate import Gate, not_measured
+from voicediff.diagnostics.progress import training_gates
+from voicediff.diagnostics.structure import batches, frozen, transform
+from voicediff.diagnostics.times import follows_face, loss_by_time
+from voicediff.diagnostics.video import moved, video_gates
+from voicediff.diffusion.samplers import Sampler
+from voicediff.experiment import Experiment
+from voicediff.inference.separation import batches_of
+from voicediff.tasks.avss.model import SpeechSeparation
+from voicediff.training.options import read_training
+from voicediff.video.constants import HOP
+
+COMPANY = 3  # mixtures that are separated alone and together
+SHORTER = (0, 9, 17)  # frames by which they are cut, so that there is padding
+
+
+def separation_gates(
+    loaded: Experiment,
+    mixtures: ListedMixtures,
+    sampler: Sampler | None,
+    seed: int = 0,
+    size: int = 8,
+) -> Iterator[Gate]:
+    """The gates one after the other, quick ones first; `size` mixtures are separated at once."""
+    task: SpeechSeparation = loaded.task
+    few = shortened(task, mixtures)
+    yield from training_gates(loaded)
+    yield from transform(task.stft)
+    yield flash_and_click(task, read_training(loaded.config).phases[-1].data)
+    yield from batches(task, few, sampler)
+    device = next(task.parameters()).device
+    yield frozen(task, moved(few, device))
+    listed = list(batches_of(task, mixtures, size))
+    yield from diffusion_gates(task, [moved(b, device) for b in listed[:3]], listed)
+    yield from video_gates(task, listed, sampler, seed)
+
+
+def diffusion_gates(
+    task: SpeechSeparation, some: list[dict[str, Any]], listed: list[dict[str, Any]]
+) -> Iterator[Gate]:
+    if task.diffusion is None:
+        yield not_measured("times", "loss by bin of t", "the model has no generator")
+        return
+    yield loss_by_time(task, some, "generator")
+    if listed[0]["sources"].shape[1] > 1:
+        yield follows_face(task, some)
+
+
+def shortened(task: SpeechSeparation, mixtures: ListedMixtures) -> dict[str, Any]:
+    """The first mixtures of a list as a batch of items of several lengths."""
+    items = []
+    for index in range(COMPANY):
+        item = mixtures.item(index % len(mixtures), 0)
+        frames = max(item["valid"].shape[1] - SHORTER[index], 2)
+        cut = {
+            "mixture": item["mixture"][: frames * HOP],
+            "sources": item["sources"][:, : frames * HOP],
+        }
+        cut |= {name: item[name][:, :frames] for name in ("mouth", "valid")}
+        items.append(item | cut)
+    return task.collate(items, list(range(COMPANY)))

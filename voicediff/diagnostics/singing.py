@@ -1,0 +1,93 @@
+"""Gates on singing models and vocoders: finite, the same in every batch, made for these mels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from voicediff.diagnostics.detectors import disagreement
+from voicediff.diagnostics.gate import Gate, below
+from voicediff.diagnostics.structure import SAME
+from voicediff.diagnostics.times import loss_by_time
+from voicediff.diffusion.noise import SeededNoise, item_seed
+from voicediff.diffusion.samplers import Sampler
+from voicediff.errors import DataError
+from voicediff.tasks.base import Batch
+from voicediff.tasks.svs.model import SingingSynthesis
+from voicediff.tasks.vocoder import Vocoding
+
+ITEMS = 3
+
+
+def singing_gates(task: SingingSynthesis, folder: Path, sampler: Sampler | None) -> list[Gate]:
+    """Sing the first lines of a feature folder, alone and together."""
+    gates = [mel_agreement(task, folder)]
+    if not gates[0].passed:
+        return gates  # what follows would read mels that mean something else
+    dataset = task.dataset(folder, False, {})
+    items = [dataset.item(index, 0) for index in range(min(ITEMS, len(dataset)))]
+
+    def sing(indices: list[int]) -> list[Tensor]:
+        batch = batch_of(task, items, indices)
+        noise = SeededNoise(batch["seeds"])
+        mels = task.generate(batch["score"], sampler, noise).mel.float()
+        return [mel[:, : items[i]["mel"].shape[1]] for mel, i in zip(mels, indices, strict=True)]
+
+    gates += answers(sing, len(items))
+    gates.append(loss_by_time(task, [batch_of(task, items, range(len(items)))], "decoder", 16))
+    return gates
+
+
+def vocoder_gates(task: Vocoding, folder: Path) -> list[Gate]:
+    """Make the sound of a few stretches of a feature folder, alone and together."""
+    gates = [mel_agreement(task, folder)]
+    if not gates[0].passed:
+        return gates
+    dataset = task.dataset(folder, False, {})
+    items = [dataset.item(index, 0) for index in range(min(ITEMS, len(dataset)))]
+    return gates + answers(
+        lambda indices: list(task.make(batch_of(task, items, indices))), len(items)
+    )
+
+
+@torch.no_grad()
+def answers(answer: Callable[[list[int]], Sequence[Tensor]], count: int) -> list[Gate]:
+    """Whether answers are finite and not silent, and the same alone and in batches."""
+    alone = torch.cat([answer([index])[0].flatten() for index in range(count)])
+    bad = int((~alone.isfinite()).sum())
+    moving = bool(alone.isfinite().all() and alone.std() > 0)
+    shown = f"{bad} values of {alone.numel()} are not" if bad else "all"
+    apart = disagreement(answer, count)
+    title = f"batch {', '.join(map(str, range(1, count + 1)))}: largest difference"
+    return [
+        Gate("finite", "outputs finite", shown, "all", moving, {"not_finite": bad}),
+        below("batches", title, apart, SAME, "", 6),
+    ]
+
+
+def mel_agreement(task: SingingSynthesis | Vocoding, folder: Path) -> Gate:
+    """Whether the features were computed as the model wants its mels."""
+    path = folder / "index.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["mel"]
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; run stage 2 (features) first") from None
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{path}: damaged ({error}); run stage 2 again") from error
+    wanted, title = task.mel.hash, "mel description of the features"
+    return Gate("mel", title, found, f"= {wanted}", found == wanted, {"model": wanted})
+
+
+def batch_of(
+    task: SingingSynthesis | Vocoding, items: Sequence[dict[str, Any]], indices: Sequence[int]
+) -> Batch:
+    """Some of the items, each with a seed of its own, on the model's device."""
+    device = next(task.parameters()).device
+    seeds = [item_seed("doctor", items[index]["utt"]) for index in indices]
+    batch = task.collate([items[index] for index in indices], seeds)
+    return {k: v.to(device) if hasattr(v, "to") else v for k, v in batch.items()}

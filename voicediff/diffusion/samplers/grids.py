@@ -1,0 +1,75 @@
+"""At which times a sampler stops on its way from t_start to t_end: the grid belongs to the sampler."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from voicediff.diffusion.sdes import SDE
+from voicediff.registry import register
+
+#: where lambda is -inf (a = 0) grids that count in lambda begin here: a / sigma = 1e-3
+LOWEST = -7.0
+
+
+class Grid(ABC):
+    """Times (steps + 1,) in float64, falling from t_start to t_end; steps 0 gives t_start alone."""
+
+    def __call__(self, sde: SDE, steps: int, t_start: float, t_end: float) -> Tensor:
+        if steps == 0:
+            return torch.tensor([t_start], dtype=torch.float64)
+        ends = torch.tensor([t_start, t_end], dtype=torch.float64)
+        share = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+        times = self.between(sde, ends, share)
+        times[0], times[-1] = ends
+        return times
+
+    @abstractmethod
+    def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
+        """Times at `share` (0 to 1) of the way from ends[0] to ends[1]."""
+
+
+@register("grid", "uniform")
+class UniformGrid(Grid):
+    """Equal steps of t: what Grad-TTS and SGMSE use; poor at few steps of a VP process."""
+
+    def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
+        return torch.lerp(ends[0], ends[1], share)
+
+
+@register("grid", "quadratic")
+class QuadraticGrid(Grid):
+    """Equal steps of the root of t: finer towards the data; good with Heun."""
+
+    def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
+        return torch.lerp(ends[0].sqrt(), ends[1].sqrt(), share).square()
+
+
+@register("grid", "log_snr")
+class LogSNRGrid(Grid):
+    """Equal steps of lambda = log(a / sigma): the grid of exponential solvers (Lu et al. 2022)."""
+
+    def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
+        start, stop = _clock(sde, ends)
+        return sde.time_of(torch.lerp(start, stop, share))
+
+
+@register("grid", "karras")
+class KarrasGrid(Grid):
+    """Equal steps of (sigma / a)^(1 / rho) (Karras et al. 2022, Eq. 5): finer towards the data.
+
+    rho: 7 in the paper; larger is nearer to `log_snr`.
+    """
+
+    def __init__(self, rho: float = 7.0):
+        self.rho = rho
+
+    def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
+        start, stop = (-_clock(sde, ends) / self.rho).exp()
+        return sde.time_of(-self.rho * torch.lerp(start, stop, share).log())
+
+
+def _clock(sde: SDE, ends: Tensor) -> Tensor:
+    return sde.log_snr(ends).clamp(min=LOWEST)

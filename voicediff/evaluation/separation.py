@@ -1,0 +1,117 @@
+"""Separating the mixtures of a development list with one sampler after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from voicediff.data.separation.dataset import ListedMixtures
+from voicediff.data.separation.mixtures import MixtureList
+from voicediff.diffusion.samplers import Sampler
+from voicediff.errors import ConfigError
+from voicediff.evaluation.base import Figures, Measurement
+from voicediff.inference.separation import batches_of, separate_batch
+from voicediff.metrics import Voice, improved, mean_by_group, score_voice, separation_metrics
+from voicediff.report.nfe import Judged
+from voicediff.report.voices import QUALITY
+from voicediff.tasks.avss.model import SpeechSeparation
+from voicediff.video.constants import HOP, SAMPLE_RATE
+
+METRICS = ("si_sdr", "estoi", "pesq", "selection")
+FIGURES = ("si_sdri", "estoi", "pesq_wb", "pesq_nb", "selected")
+_COLUMNS = {column.key: column for column in QUALITY}
+
+
+class SeparationMeasurement(Measurement):
+    """Separates the mixtures of a list and scores every voice; means over all voices.
+
+    Args:
+        mixtures: of the list `made`.
+        batch: mixtures at once.
+    """
+
+    columns: ClassVar = [_COLUMNS[name] for name in FIGURES]
+    judged: ClassVar = Judged(_COLUMNS["si_sdri"])
+    notes: ClassVar = (
+        "predictor is the answer without sampling, mixture what was to be separated. SI-SDR favours "
+        "the mean over a sample: look at ESTOI and PESQ as well, and listen."
+    )
+
+    def __init__(
+        self,
+        task: SpeechSeparation,
+        mixtures: ListedMixtures,
+        made: MixtureList,
+        weights: str,
+        seed: int,
+        noise_scale: float | None = None,
+        batch: int = 8,
+    ):
+        if task.diffusion is None:
+            raise ConfigError("report: the model has no generator, so there is nothing to sample")
+        self.task, self.mixtures, self.made = task, mixtures, made
+        self.weights, self.seed, self.batch = weights, seed, batch
+        self.noise_scale = task.noise_scale if noise_scale is None else noise_scale
+        self.metrics, self.missing = separation_metrics(METRICS)
+        self.unprocessed = [
+            score_voice(Voice(*voice, SAMPLE_RATE), self.metrics)
+            for batch in batches_of(task, mixtures, self.batch)
+            for voice in _voices(batch, batch["mixture"][:, None].expand_as(batch["sources"]))
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "weights": self.weights,
+            "mixtures": len(self.mixtures),
+            "list": f"{self.made.name} ({self.made.hash})",
+            "seed": self.seed,
+            "noise scale": self.noise_scale,
+            "mixtures at once": self.batch,
+            "device": next(self.task.parameters()).device.type,
+        } | {f"not measured: {name}": why for name, why in self.missing.items()}
+
+    def references(self) -> Sequence[str]:
+        return ["mixture"] if self.task.predictor is None else ["mixture", "predictor"]
+
+    def refer(self, name: str) -> tuple[Figures, float | None]:
+        if name == "mixture":
+            return self._means(self.unprocessed), None
+        return self._separated(None)
+
+    def measure(self, sampler: Sampler) -> tuple[Figures, float]:
+        return self._separated(sampler)
+
+    def _separated(self, sampler: Sampler | None) -> tuple[Figures, float]:
+        scores, seconds, samples = [], 0.0, 0
+        for batch in batches_of(self.task, self.mixtures, self.batch):
+            began = time.perf_counter()
+            found = separate_batch(self.task, batch, sampler, self.seed, self.noise_scale)
+            voices = found.voices.float().cpu()
+            seconds += time.perf_counter() - began
+            samples += int(batch["frames"].sum()) * HOP
+            if not voices.isfinite().all():
+                raise ConfigError("the voices are not finite")
+            scores += [
+                score_voice(Voice(*voice, SAMPLE_RATE), self.metrics)
+                for voice in _voices(batch, voices)
+            ]
+        return self._means(scores), seconds * SAMPLE_RATE / samples
+
+    def _means(self, scores: Sequence[dict[str, float]]) -> Figures:
+        pairs = zip(scores, self.unprocessed, strict=True)
+        rows = [improved(found, before, self.metrics) for found, before in pairs]
+        return self.numbers(mean_by_group(rows, [""] * len(rows))[""])
+
+
+def _voices(
+    batch: dict[str, Any], voices: torch.Tensor
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(truth (N,), estimate (N,), the other truths (S - 1, N)) of each voice of a batch."""
+    for i, frames in enumerate(batch["frames"].tolist()):
+        truth, found = (x[i, :, : frames * HOP].numpy() for x in (batch["sources"], voices))
+        for voice in range(len(truth)):
+            yield truth[voice], found[voice], np.delete(truth, voice, 0)

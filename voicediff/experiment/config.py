@@ -1,0 +1,137 @@
+"""The configuration of an experiment: read, resolved, compared, kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voicediff.config import dump_yaml, only_keys, override, plain, read_yaml
+from voicediff.errors import ConfigError
+from voicediff.files import write_text
+from voicediff.registry import Spec, build, import_parts
+from voicediff.tasks.base import Task
+
+
+@dataclass
+class Config:
+    """A configuration file as it was read: the parts are still specs.
+
+    files: the user's modules that `imports` found beside the file.
+    """
+
+    task: Spec
+    sampler: Spec | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    loggers: list[Any] = field(default_factory=lambda: ["csv"])
+    seed: int = 1234
+    imports: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    def resolved(self) -> dict[str, Any]:
+        """The file's content with the defaults of everything that was built from it."""
+        return {
+            "import": list(self.imports),
+            "seed": self.seed,
+            "task": plain(self.task),
+            "sampler": plain(self.sampler),
+            "training": plain(self.training),
+            "loggers": plain(self.loggers),
+        }
+
+    def build_task(self, assets: Path | None = None) -> Task:
+        """The task with weights drawn from the seed."""
+        torch.manual_seed(self.seed)
+        return build("task", self.task, at="task", assets=assets)
+
+    def build_sampler(self) -> Any | None:
+        return None if self.sampler is None else build("sampler", self.sampler, at="sampler")
+
+
+def read_config(path: str | Path, assignments: Iterable[str] = ()) -> Config:
+    """Read a configuration, apply overrides and import the parts it names. Raises ConfigError."""
+    path = Path(path)
+    content = override(read_yaml(path), assignments)
+    allowed = ("import", "seed", "task", "sampler", "training", "loggers")
+    only_keys(content, allowed, "")
+    if not isinstance(content.get("task"), Mapping):
+        raise ConfigError(f"{path}: task: missing; it names what is trained, e.g. {{name: svs}}")
+    modules = content.get("import") or []
+    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
+        raise ConfigError(f"import: expected a list of modules, found {modules!r}")
+    seed = content.get("seed", 1234)
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ConfigError(f"seed: expected int, found {seed!r}")
+    sampler = content.get("sampler")
+    return Config(
+        task=Spec(content["task"], "task"),
+        sampler=None if sampler is None else Spec(_section(sampler, "sampler"), "sampler"),
+        training=_section(content.get("training") or {}, "training"),
+        loggers=content.get("loggers") or ["csv"],
+        seed=seed,
+        imports=modules,
+        files=import_parts(modules, path.parent),
+    )
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """config.yaml, importing the copies of the user's modules in `parts/`."""
+    content = config.resolved()
+    kept = {path.stem: path for path in config.files}
+    for path in config.files:
+        target = folder / "parts" / path.name
+        if path.resolve() != target.resolve():
+            write_text(target, path.read_text(encoding="utf-8"))
+    content["import"] = [
+        f"parts/{stem}.py" if (stem := _stem(name)) in kept else name for name in config.imports
+    ]
+    write_text(folder / "config.yaml", dump_yaml(content))
+
+
+def differences(folder: Path, config: Config) -> list[str]:
+    """What the folder's configuration says differently, e.g. `seed (1, now 2)`.
+
+    Where batches are loaded and what is logged where may change freely.
+    """
+    old, new = read_yaml(folder / "config.yaml"), config.resolved()
+    for content in (old, new):
+        content.pop("loggers", None)
+        content.get("training", {}).pop("workers", None)
+    old_parts = {_stem(name) for name in old.pop("import", None) or []}
+    found = [
+        f"import {name}" for name in sorted(old_parts ^ {_stem(name) for name in new.pop("import")})
+    ]
+    for path in config.files:
+        kept = folder / "parts" / path.name
+        if kept.is_file() and kept.read_bytes() != path.read_bytes():
+            found.append(f"import {path.name} (its text)")
+    before, now = dict(_leaves(old)), dict(_leaves(new))
+    for key in sorted(before.keys() | now.keys()):
+        if key not in before or key not in now or before[key] != now[key]:
+            found.append(f"{key} ({before.get(key, 'absent')}, now {now.get(key, 'absent')})")
+    return found
+
+
+def _section(value: Any, at: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{at}: expected a section of `key: value` lines, found {value!r}")
+    return dict(value)
+
+
+def _stem(module: str) -> str:
+    """`parts.py`, `parts/parts.py` and `my_lab.parts` are all kept as `parts`."""
+    return Path(module.removesuffix(".py").replace(".", "/")).name
+
+
+def _leaves(content: Any, at: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(content, Mapping) and content:
+        for key, item in content.items():
+            yield from _leaves(item, f"{at}.{key}" if at else str(key))
+    elif isinstance(content, list) and any(isinstance(item, Mapping) for item in content):
+        for number, item in enumerate(content):
+            yield from _leaves(item, f"{at}[{number}]")
+    else:
+        yield at, content

@@ -1,0 +1,1 @@
+"""Whole songs and videos of any length."""

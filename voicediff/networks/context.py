@@ -1,0 +1,59 @@
+"""What the blocks of NCSN++ share: its sizes, and the conditions of one evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+
+@dataclass
+class Shape:
+    """The sizes of an NCSN++: what its papers vary.
+
+    heads, head_size, depth, positions, streams, queries are those of the cross-attention: `joined`
+    lays all tokens side by side, `separate` attends to each stream in turn; see `FrameTransformer`.
+    """
+
+    channels: int = 128
+    multipliers: tuple[int, ...] = (1, 1, 2, 2, 2, 2, 2)
+    blocks: int = 2
+    attention: tuple[int, ...] = (16,)
+    cross_attention: tuple[int, ...] = ()
+    pyramid: bool = True
+    dropout: float = 0.0
+    heads: int = 4
+    head_size: int = 16
+    depth: int = 1
+    positions: bool = True
+    streams: Literal["joined", "separate"] = "joined"
+    queries: Literal["frames", "places"] = "frames"
+
+    @property
+    def multiple(self) -> int:
+        """What bins and frames must be a multiple of."""
+        return 2 ** (len(self.multipliers) - 1)
+
+
+@dataclass
+class TokenKeys:
+    """Keys and values of all tokens (B, H, L, D), and which of them are real (B, L)."""
+
+    keys: tuple[Tensor, Tensor]
+    keep: Tensor
+
+
+@dataclass
+class Context:
+    """The inputs of one evaluation besides the feature map.
+
+    time: (B, E) or None. masks: one per level, (B, 1, 1, T_l) or None for all valid. biases: what
+    each residual block adds at frame rate (B, C, 1, T_l), or None. keys: one per transformer.
+    """
+
+    time: Tensor | None
+    masks: list[Tensor | None]
+    biases: Iterator[Tensor | None]
+    keys: Iterator[list[list[TokenKeys]]] = field(default_factory=lambda: iter(()))

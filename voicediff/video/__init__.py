@@ -1,0 +1,1 @@
+"""Videos: reading, faces, tracks of people, crops, and writing."""

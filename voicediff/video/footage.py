@@ -1,0 +1,149 @@
+"""A recording of any length: its sound on the disk, its pictures one by one as often as needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from voicediff.audio.wav import require_whole
+from voicediff.errors import DataError
+from voicediff.video.constants import FACE, HOP, MOUTH, SAMPLE_RATE
+from voicediff.video.crops import cut
+from voicediff.video.faces import FaceDetector
+from voicediff.video.people import Person
+from voicediff.video.reading import (
+    MISSING,
+    Truncated,
+    begin_of,
+    has_video,
+    promised_seconds,
+    read_frames,
+    stream_sound,
+)
+from voicediff.video.spool import Spool
+
+
+@dataclass
+class Footage:
+    """A part of a video or sound file; frame k belongs to samples [640 k, 640 (k + 1)).
+
+    Attributes:
+        path: the file; begin: time stamp of the part's begin, seconds.
+        sound: (N,) float32 mono at 16 kHz.
+        moving: whether there are pictures.
+        troubles: what is wrong with the file although a part of it could be read.
+    """
+
+    path: Path
+    begin: float
+    sound: Spool
+    moving: bool
+    troubles: list[str] = field(default_factory=list)
+
+    @property
+    def frames(self) -> int:
+        """Frames that the sound lasts; the last one may be a part."""
+        return -(-len(self.sound) // HOP)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.sound) / SAMPLE_RATE
+
+    def pictures(self) -> Iterator[tuple[np.ndarray, bool]]:
+        """Each frame (H, W, 3) uint8 RGB, and whether it is real; fewer than `frames` if they end."""
+        try:
+            yield from islice(read_frames(self.path, self.begin), self.frames)
+        except Truncated as error:
+            self.trouble(error)
+
+    def trouble(self, error: DataError) -> None:
+        """Remember what is wrong with the file, once."""
+        if str(error) not in self.troubles:
+            self.troubles.append(str(error))
+
+
+@dataclass
+class Cut:
+    """What a model sees of one person: mouths (T, 96, 96), which are real (T,), a face (224, 224, 3)."""
+
+    mouth: Spool | np.ndarray
+    valid: np.ndarray
+    face: np.ndarray
+
+
+def open_footage(path: str | Path, start: float = 0.0, end: float | None = None) -> Footage:
+    """Read the sound of seconds [start, end) of a file. Raises DataError where there is none."""
+    path = Path(path)
+    begin = begin_of(path) + start
+    footage = Footage(path, begin, Spool((), np.float32), has_video(path))
+    most = np.inf if end is None else round((end - start) * SAMPLE_RATE)
+    try:
+        for piece in stream_sound(path, begin):
+            footage.sound.append(piece[: int(min(len(piece), most - len(footage.sound)))])
+            if len(footage.sound) >= most:
+                break
+    except Truncated as error:
+        footage.trouble(error)
+    if len(footage.sound) == 0:
+        after = f" after {start:g} s" if start else ""
+        raise DataError(f"{path}: has no sound{after} (0 s)")
+    if end is None:
+        _look_for_more(footage, start)
+    return footage
+
+
+def _look_for_more(footage: Footage, start: float) -> None:
+    """Whether the file as a whole promises more than the sound that was found."""
+    try:
+        require_whole(footage.path)
+    except DataError as error:
+        footage.trouble(error)
+    promised, found = promised_seconds(footage.path), start + footage.seconds
+    if promised is not None and promised - found > MISSING:
+        words = f"truncated: {promised:.2f} s promised, sound for {found:.2f} s found"
+        footage.trouble(DataError(f"{footage.path}: {words}"))
+
+
+def cut_people(pictures: Iterator[tuple[np.ndarray, bool]], people: Sequence[Person]) -> list[Cut]:
+    """Cut mouths and faces, picture by picture; each person's face from the middle of its time."""
+    cuts = [
+        Cut(Spool((MOUTH, MOUTH), np.uint8), p.mouth.valid, np.zeros((FACE, FACE, 3), np.uint8))
+        for p in people
+    ]
+    middles = [_middle(person.face.valid) for person in people]
+    for index, (image, _) in enumerate(pictures):
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        for person, own, middle in zip(people, cuts, middles, strict=True):
+            mouth = np.zeros((MOUTH, MOUTH), np.uint8)
+            if index < len(own.valid) and own.valid[index]:
+                mouth = cut(grey, person.mouth.boxes[index], MOUTH)
+            if index < len(own.valid):
+                own.mouth.append(mouth[None])
+            if index == middle:
+                own.face = cut(image, person.face.boxes[index], FACE)
+    return cuts
+
+
+def pictured(path: str | Path, detector: FaceDetector) -> Cut:
+    """Somebody of whom there is a picture only: the largest face in it, else its middle square."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path}: not a picture that can be read")
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    found = detector(image)
+    height, width = image.shape[:2]
+    side = min(height, width)
+    box = np.array([(width - side) / 2, (height - side) / 2, side, side])
+    if len(found):
+        box = found[np.argmax(found[:, 2]), :4]
+    return Cut(np.zeros((0, MOUTH, MOUTH), np.uint8), np.zeros(0, bool), cut(image, box, FACE))
+
+
+def _middle(valid: np.ndarray) -> int:
+    seen = np.flatnonzero(valid)
+    return int(seen[len(seen) // 2]) if len(seen) else -1

@@ -1,0 +1,230 @@
+"""Following every face of a video: where each one is without a break, frame by frame.
+
+A detector looks at the whole picture now and then; between, each face is found again by correlation
+with its last picture. So misses of the detector do not tear a face, and when a face comes and goes
+is known to the frame.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from voicediff.video.crops import cut
+from voicediff.video.faces import FaceDetector
+
+EVERY = 5  # frames from one look of the detector to the next
+_SIDE = 360  # pixels: larger pictures are made smaller before anything looks at them
+_PATCH, _REGION = 32, 48  # pixels: a face, and where it is looked for in the next frame
+_ALIKE = 0.6  # correlation from which on it is the same face
+_FLAT = 3.0  # standard deviation below which a region shows nothing
+_BACK = 25  # frames: how far back the coming of a face is looked for
+_UNCONFIRMED = 25  # frames: how long a face is followed without the detector
+_SAME = 0.3  # overlap (intersection over union) from which on two boxes are one face
+_LOOKS = 12  # pictures that are kept of one track
+LOOK = (24, 20)  # pixels, height and width of such a picture
+
+
+@dataclass
+class Track:
+    """One face without a break, in frames [first, last].
+
+    Attributes:
+        frames, boxes: where it is known to be: frame, (left, top, width, height) in pixels. The
+            detector says so, and at both ends what follows it.
+        looks: pictures (24, 20, 3) float32 Lab of face and hair, for recognising.
+        scans: how often the detector looked while it was there; found: how often it saw it.
+        place: its box in the newest frame; patch: its grey picture there.
+    """
+
+    first: int
+    last: int
+    place: np.ndarray
+    patch: np.ndarray
+    frames: list[int] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    looks: list[np.ndarray] = field(default_factory=list)
+    scans: int = 0
+    found: int = 0
+
+    def boxes_at(self, frames: np.ndarray) -> np.ndarray:
+        """Boxes (T, 4), drawn straight from one detection to the next."""
+        return np.stack([np.interp(frames, self.frames, c) for c in np.stack(self.boxes, 1)], 1)
+
+
+class Follower:
+    """Takes the frames of a video one by one; `finish` gives all tracks.
+
+    Args:
+        detector: finds faces in one picture.
+        every: frames from one look of the detector to the next.
+    """
+
+    def __init__(self, detector: FaceDetector, every: int = EVERY):
+        self.detector, self.every = detector, every
+        self.live: list[Track] = []
+        self.ended: list[Track] = []
+        self.past: deque[np.ndarray] = deque(maxlen=_BACK)
+        self.index = 0
+
+    def see(self, image: np.ndarray, shown: bool = True) -> None:
+        """The next frame (H, W, 3) uint8 RGB; `shown` False: there is no picture."""
+        if not shown:
+            self._end(self.live)
+            self.past.clear()
+        else:
+            self._look(image)
+        self.index += 1
+
+    def finish(self) -> list[Track]:
+        """All tracks in the order of their coming."""
+        self._end(self.live)
+        return sorted(self.ended, key=lambda track: track.first)
+
+    def _look(self, image: np.ndarray) -> None:
+        shrink = min(1.0, _SIDE / min(image.shape[:2]))
+        if shrink < 1:
+            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        self._end([track for track in self.live if not self._follow(track, grey, shrink)])
+        covered = _covered(self.live)
+        for track in covered:
+            track.last = self.index - 1
+        self._end(covered)
+        if self.index % self.every == 0:
+            self._scan(image, grey, shrink)
+            limit = self.index - _UNCONFIRMED
+            self._end([track for track in self.live if track.frames[-1] < limit])
+        self.past.append(grey)
+
+    def _follow(self, track: Track, grey: np.ndarray, shrink: float) -> bool:
+        """Whether the face is there in this frame; moves the track."""
+        place = found_again(track.patch, grey, track.place * shrink)
+        if place is None:
+            return False
+        track.place, track.last = place / shrink, self.index
+        return True
+
+    def _scan(self, image: np.ndarray, grey: np.ndarray, shrink: float) -> None:
+        found = single(self.detector(image))[:, :4]
+        for track in self.live:
+            track.scans += 1
+        for track, box in matched(self.live, found / shrink):
+            if track is None:
+                track = self._begun(box, grey, shrink)
+            self._confirm(track, box, image, grey, shrink)
+
+    def _confirm(
+        self, track: Track, box: np.ndarray, image: np.ndarray, grey: np.ndarray, shrink: float
+    ) -> None:
+        """The detector has found the track's face in this frame."""
+        track.found += 1
+        track.frames.append(self.index)
+        track.boxes.append(box)
+        track.place, track.patch = box, cut(grey, box * shrink, _PATCH)
+        if len(track.looks) < _LOOKS or track.found % _LOOKS == 0:
+            track.looks.append(look(image, box * shrink))
+            del track.looks[: -2 * _LOOKS]
+
+    def _begun(self, box: np.ndarray, grey: np.ndarray, shrink: float) -> Track:
+        """A new track, followed back to the frame in which the face came."""
+        track = Track(self.index, self.index, box, cut(grey, box * shrink, _PATCH), scans=1)
+        place = box * shrink
+        for index, before in zip(range(self.index - 1, -1, -1), reversed(self.past), strict=False):
+            place = found_again(track.patch, before, place)
+            if place is None or self._taken(place / shrink, index):
+                break
+            track.first, track.boxes = index, [place / shrink]
+        track.frames = [track.first] * len(track.boxes)
+        self.live.append(track)
+        return track
+
+    def _taken(self, place: np.ndarray, index: int) -> bool:
+        return any(t.last >= index and overlap(t.place, place) > _SAME for t in self.ended)
+
+    def _end(self, tracks: list[Track]) -> None:
+        for track in tracks:
+            if track.last > track.frames[-1]:
+                track.frames.append(track.last)
+                track.boxes.append(track.place)
+        self.ended += tracks
+        self.live = [track for track in self.live if all(track is not other for other in tracks)]
+
+
+def found_again(patch: np.ndarray, grey: np.ndarray, place: np.ndarray) -> np.ndarray | None:
+    """Where a face's picture (32, 32) is in a frame, near its former box; None: not there."""
+    left, top, width, height = place
+    if not (0 < left + width / 2 < grey.shape[1] and 0 < top + height / 2 < grey.shape[0]):
+        return None
+    room = (_REGION / _PATCH - 1) / 2
+    wide = np.array([left - room * width, top - room * height, 1, 1])
+    wide[2:] = width * _REGION / _PATCH, height * _REGION / _PATCH
+    region = cut(grey, wide, _REGION)
+    if region.std() < _FLAT or patch.std() < _FLAT:
+        return None
+    scores = cv2.matchTemplate(region, patch, cv2.TM_CCOEFF_NORMED)
+    _, best, _, (x, y) = cv2.minMaxLoc(scores)
+    if not best >= _ALIKE:
+        return None
+    return np.array([wide[0] + x * width / _PATCH, wide[1] + y * height / _PATCH, width, height])
+
+
+def single(found: np.ndarray) -> np.ndarray:
+    """Detections (N, 5) without those that lie within a better one."""
+    kept: list[np.ndarray] = []
+    for row in sorted(found, key=lambda row: -row[4]):
+        if not any(overlap(row[:4], k[:4]) > _SAME or _inside(row, k) for k in kept):
+            kept.append(row)
+    return np.array(kept, np.float32).reshape(-1, 5)
+
+
+def matched(tracks: list[Track], found: np.ndarray) -> list[tuple[Track | None, np.ndarray]]:
+    """Each box (N, 4) with the track that it overlaps most; None where it is a new face's.
+
+    A box that half covers the face of a track which has a better one is nobody's.
+    """
+    overlaps = np.array([[overlap(t.place, box) for box in found] for t in tracks])
+    overlaps = overlaps.reshape(len(tracks), len(found))
+    pairs, free = [], set(range(len(found)))
+    for place in np.argsort(-overlaps, axis=None):
+        row, column = np.unravel_index(place, overlaps.shape)
+        if overlaps[row, column] < _SAME:
+            break
+        if column in free and all(tracks[row] is not track for track, _ in pairs):
+            pairs.append((tracks[row], found[column]))
+            free.discard(int(column))
+    new = [i for i in sorted(free) if overlaps[:, i].max(initial=0.0) < _SAME / 2]
+    return pairs + [(None, found[i]) for i in new]
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes (left, top, width, height)."""
+    sides = np.minimum(a[:2] + a[2:4], b[:2] + b[2:4]) - np.maximum(a[:2], b[:2])
+    both = float(np.prod(np.clip(sides, 0, None)))
+    return both / (float(a[2] * a[3] + b[2] * b[3]) - both + 1e-9)
+
+
+def look(image: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Face and hair as a small picture (24, 20, 3) float32 in Lab, for recognising a person."""
+    left, top, width, height = box
+    wide = np.array([left, top - 0.2 * height, width, 1.2 * height])
+    seen = cv2.resize(cut(image, wide, 96), LOOK[::-1], interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(seen.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+
+
+def _inside(row: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the middle of a box lies in another one."""
+    middle = row[:2] + row[2:4] / 2
+    return bool(((other[:2] < middle) & (middle < other[:2] + other[2:4])).all())
+
+
+def _covered(tracks: list[Track]) -> list[Track]:
+    """Tracks that have run into each other: who is who is decided anew when they part."""
+    return [
+        track
+        for track in tracks
+        if any(o is not track and overlap(o.place, track.place) > _SAME for o in tracks)
+    ]
