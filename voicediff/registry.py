@@ -43,7 +43,7 @@ KINDS: dict[str, str] = {
     "vocoder": "voicediff.vocoders",
     "discriminator": "voicediff.vocoders",
     "metric": "voicediff.metrics",
-    "voice_metric": "voicediff.metrics",
+    "separation_metric": "voicediff.metrics",
     "task": "voicediff.tasks",
     "tokenizer": "voicediff.text",
     "optimizer": "voicediff.training.optimizers",

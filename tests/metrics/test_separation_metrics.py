@@ -7,10 +7,10 @@ import pytest
 import scipy.signal
 
 from voicediff.metrics import (
-    Voice,
+    SeparatedTrack,
     improved,
     mean_by_group,
-    score_voice,
+    score_track,
     separation_metrics,
 )
 from voicediff.metrics.distortion import sdr, si_sdr, snr
@@ -34,8 +34,8 @@ def speech_like(seed, samples=24000):
 
 
 def measured(name, target, estimate, others=()):
-    voice = Voice(target, estimate, np.array(others))
-    return build("voice_metric", {"name": name}).measure(voice)
+    voice = SeparatedTrack(target, estimate, np.array(others))
+    return build("separation_metric", {"name": name}).measure(voice)
 
 
 @pytest.mark.parametrize("level", [-20.0, 0.0, 3.0, 40.0])
@@ -124,15 +124,15 @@ def test_without_pesq_all_else_is_measured_and_the_absence_is_said(monkeypatch):
     metrics, missing = separation_metrics()
     assert "voicediff[pesq]" in missing["pesq"]
     voice = speech_like(3)
-    found = score_voice(Voice(voice, voice, speech_like(4)[None]), metrics)
+    found = score_track(SeparatedTrack(voice, voice, speech_like(4)[None]), metrics)
     assert set(found) == {"si_sdr", "sdr", "snr", "estoi", "selected"}
 
 
 def test_improvement_is_over_the_mixture():
     voice, noise = orthogonal(8)
     metrics, _ = separation_metrics(["si_sdr", "snr"])
-    mixture = score_voice(Voice(voice, voice + noise, noise[None]), metrics)
-    found = score_voice(Voice(voice, voice + 0.1 * noise, noise[None]), metrics)
+    mixture = score_track(SeparatedTrack(voice, voice + noise, noise[None]), metrics)
+    found = score_track(SeparatedTrack(voice, voice + 0.1 * noise, noise[None]), metrics)
     better = improved(found, mixture, metrics)
     assert better["si_sdri"] == pytest.approx(20.0) and better["snri"] == pytest.approx(20.0)
     assert improved(mixture, mixture, metrics)["si_sdri"] == 0
@@ -146,4 +146,4 @@ def test_means_are_by_group_and_leave_out_what_was_not_measured():
 
 
 def test_every_voice_metric_has_a_line():
-    assert all(entry.summary for entry in entries("voice_metric").values())
+    assert all(entry.summary for entry in entries("separation_metric").values())

@@ -10,7 +10,7 @@ from voicediff.audio import MelSpec
 from voicediff.errors import DataError
 from voicediff.metrics import Item, Pair, score_row, score_utterances, singing_metrics
 from voicediff.metrics.cepstrum import warping_path
-from voicediff.metrics.row import SINGING
+from voicediff.metrics.scoring import SINGING
 from voicediff.music.score import Note, Score
 from voicediff.registry import build, entries
 

@@ -15,8 +15,8 @@ from voicediff.music import Note, Score, read_score, write_midi
 from voicediff.music.lint import lint_song, write_repaired
 from voicediff.music.melody import RawNote
 from voicediff.music.problems import check_notes
-from voicediff.music.restoring import restore_csd
-from voicediff.music.witnesses import lint_csd, songs_of
+from voicediff.music.repair import repair_csd
+from voicediff.music.cross_check import lint_csd, songs_of
 
 REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[3] / "shared/data/real"))
 STAR = REAL / "little_star"
@@ -123,7 +123,7 @@ def test_the_file_that_differs_from_the_others_is_named(kind, fault, message, tm
 def test_a_restored_song_is_the_song_before_the_damage(kind, fault, tmp_path):
     score = make_song(3)
     if damage_tree(score, tmp_path, kind, fault, 9):
-        paths = restore_csd(tmp_path / "csv" / "kr001a.csv", tmp_path / "fixed")
+        paths = repair_csd(tmp_path / "csv" / "kr001a.csv", tmp_path / "fixed")
         assert lint_csd(paths[0]) == []
         restored, before = read_score(paths[0]), read_score(write_song(score, tmp_path))
         assert [n.phones for n in restored.notes] == [n.phones for n in before.notes]

@@ -12,7 +12,7 @@ from voicediff.config import dump_yaml
 from voicediff.data.singing.kaldi import Recording, Utterance, write_folder
 from voicediff.files import write_json, write_text
 from voicediff.metrics import Item, score_utterances
-from voicediff.metrics.reference import pyin_f0, with_f0
+from voicediff.metrics.reference_f0 import pyin_f0, with_f0
 from voicediff.music.score import Note, Score
 
 MEL = MelSpec(sample_rate=16000, n_fft=512, hop=128, win=512, n_mels=40, fmax=8000.0)

@@ -37,7 +37,7 @@ def read_wav(
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such sound file")
-    require_whole(path)
+    require_complete(path)
     try:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
@@ -82,7 +82,7 @@ def write_wav(
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def require_whole(path: Path) -> None:
+def require_complete(path: Path) -> None:
     """Raise DataError where a WAV file's header announces more data than the file holds.
 
     libsndfile reads such a file silently to where it breaks off. Sizes of 0 and 2^32 - 1 are what

@@ -11,8 +11,8 @@ from voicediff.errors import DataError
 from voicediff.music.lint import check_score, lint_song, write_repaired
 from voicediff.music.problems import RANGE, Problem
 from voicediff.music.reading import READERS, read_score
-from voicediff.music.restoring import restore_csd
-from voicediff.music.witnesses import lint_csd, songs_of
+from voicediff.music.repair import repair_csd
+from voicediff.music.cross_check import lint_csd, songs_of
 from voicediff.text.lyrics import numbers_of
 
 
@@ -63,7 +63,7 @@ def _lint_other(args: argparse.Namespace) -> tuple[list[Problem], list[Path]]:
         found = lint_csd(song, pitch_range)
         problems += found
         if args.fix and found:
-            written += restore_csd(song, song.parent.parent / "fixed")
+            written += repair_csd(song, song.parent.parent / "fixed")
     return problems, written
 
 

@@ -31,7 +31,7 @@ from voicediff.errors import ConfigError
 from voicediff.experiment import Experiment
 from voicediff.files import write_json
 from voicediff.inference.separation import batches_of, confidence, separate_batch
-from voicediff.metrics import Voice, improved, score_voice, separation_metrics
+from voicediff.metrics import SeparatedTrack, improved, score_track, separation_metrics
 from voicediff.registry import build
 from voicediff.report.robustness import judged
 from voicediff.report.separated import track_name
@@ -128,7 +128,7 @@ class RobustnessTest:
         for voice, target in enumerate(truth):
             others = np.delete(truth, voice, 0)
             after, before = (
-                score_voice(Voice(target, sound, others, SAMPLE_RATE), self.metrics)
+                score_track(SeparatedTrack(target, sound, others, SAMPLE_RATE), self.metrics)
                 for sound in (drawn[0, voice], mixture)
             )
             figures = improved(after, before, self.metrics)

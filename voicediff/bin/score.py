@@ -23,7 +23,7 @@ from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import versions
 from voicediff.metrics import Item, score_utterances
 from voicediff.metrics.base import TOLERANCE
-from voicediff.metrics.reference import cached_pyin, true_f0, with_f0
+from voicediff.metrics.reference_f0 import cached_pyin, true_f0, with_f0
 from voicediff.music.score import Score
 from voicediff.report import singing
 from voicediff.report.decoded import Row, read_rows

@@ -17,7 +17,7 @@ from voicediff.bin.arguments.score_mixtures import add_arguments as add_argument
 from voicediff.data.separation.mixtures import ALONE, SAME_VOICE, Mixture
 from voicediff.errors import ConfigError
 from voicediff.experiment import versions
-from voicediff.metrics import Voice, improved, mean_by_group, score_voice, separation_metrics
+from voicediff.metrics import SeparatedTrack, improved, mean_by_group, score_track, separation_metrics
 from voicediff.report.decoded import read_info
 from voicediff.report.mixing import one_of_each_kind
 from voicediff.report.separated import MIXTURE, TRUTH, SeparatedRow, read_separated, track_name
@@ -91,7 +91,7 @@ def measure_mixture(rows: Sequence[SeparatedRow], mixture: Mixture) -> dict[str,
 
     def figures(name: str, k: int) -> Figures:
         others = [truth[j] for j in range(count) if j != k]
-        return score_voice(Voice(truth[k], tracks[name][k], others, SAMPLE_RATE), metrics)
+        return score_track(SeparatedTrack(truth[k], tracks[name][k], others, SAMPLE_RATE), metrics)
 
     found = {name: [figures(name, k) for k in range(count)] for name in tracks}
     return {

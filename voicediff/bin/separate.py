@@ -20,7 +20,7 @@ from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import Experiment
 from voicediff.files import whole_folder
 from voicediff.inference.separation import Piece, Scene, Separator, write_tracks
-from voicediff.metrics.alike import Likeness
+from voicediff.metrics.duplicates import TrackSimilarity
 from voicediff.registry import build
 from voicediff.report.people import People, Separated, require_own, write_people
 from voicediff.tasks.avss.model import SpeechSeparation
@@ -145,7 +145,7 @@ def write(
     separator: Separator,
 ) -> None:
     """All files of the result; one folder, whole or not at all."""
-    likeness = Likeness(len(people), SAMPLE_RATE)
+    likeness = TrackSimilarity(len(people), SAMPLE_RATE)
     with whole_folder(args.out) as new:
         wavs = [new / f"{person.name}.wav" for person in people]
         with bar_of(footage, "separating") as bar:
@@ -167,7 +167,7 @@ def write(
     report(args, result)
 
 
-def compared(pieces: Iterator[Piece], scene: Scene, likeness: Likeness) -> Iterator[Piece]:
+def compared(pieces: Iterator[Piece], scene: Scene, likeness: TrackSimilarity) -> Iterator[Piece]:
     """Hand the pieces on, and compare the tracks."""
     for piece in pieces:
         first, samples = piece.start // HOP, piece.voices.shape[1]

@@ -15,7 +15,7 @@ from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.evaluation.base import Figures, Measurement
 from voicediff.inference.separation import batches_of, separate_batch
-from voicediff.metrics import Voice, improved, mean_by_group, score_voice, separation_metrics
+from voicediff.metrics import SeparatedTrack, improved, mean_by_group, score_track, separation_metrics
 from voicediff.report.nfe import Judged
 from voicediff.report.voices import QUALITY
 from voicediff.tasks.avss.model import SpeechSeparation
@@ -58,7 +58,7 @@ class SeparationMeasurement(Measurement):
         self.noise_scale = task.noise_scale if noise_scale is None else noise_scale
         self.metrics, self.missing = separation_metrics(METRICS)
         self.unprocessed = [
-            score_voice(Voice(*voice, SAMPLE_RATE), self.metrics)
+            score_track(SeparatedTrack(*voice, SAMPLE_RATE), self.metrics)
             for batch in batches_of(task, mixtures, self.batch)
             for voice in _voices(batch, batch["mixture"][:, None].expand_as(batch["sources"]))
         ]
@@ -96,7 +96,7 @@ class SeparationMeasurement(Measurement):
             if not voices.isfinite().all():
                 raise ConfigError("the voices are not finite")
             scores += [
-                score_voice(Voice(*voice, SAMPLE_RATE), self.metrics)
+                score_track(SeparatedTrack(*voice, SAMPLE_RATE), self.metrics)
                 for voice in _voices(batch, voices)
             ]
         return self._means(scores), seconds * SAMPLE_RATE / samples

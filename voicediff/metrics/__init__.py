@@ -4,13 +4,13 @@ A metric is imported when it is built.
 """
 
 from voicediff.metrics.base import Item, Metric, Pair
-from voicediff.metrics.row import score_row, score_utterances, singing_metrics
-from voicediff.metrics.voices import (
-    Voice,
-    VoiceMetric,
+from voicediff.metrics.scoring import score_row, score_utterances, singing_metrics
+from voicediff.metrics.separation import (
+    SeparatedTrack,
+    SeparationMetric,
     improved,
     mean_by_group,
-    score_voice,
+    score_track,
     separation_metrics,
 )
 
@@ -18,13 +18,13 @@ __all__ = [
     "Item",
     "Metric",
     "Pair",
-    "Voice",
-    "VoiceMetric",
+    "SeparatedTrack",
+    "SeparationMetric",
     "improved",
     "mean_by_group",
     "score_row",
     "score_utterances",
-    "score_voice",
+    "score_track",
     "separation_metrics",
     "singing_metrics",
 ]

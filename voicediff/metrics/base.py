@@ -26,32 +26,32 @@ class Item:
         wav: sound (N,).
         f0: (T,) in Hz, 0 where unvoiced; by default measured from `wav`.
         periodicity: (T,) from 0 to 1; by default measured with F0 from `wav`.
-        heard: log-mel (F, T) of `wav`: what went through the vocoder.
+        wav_mel: log-mel (F, T) of `wav`: what went through the vocoder.
         score: the notes; time 0 is the first sample.
     """
 
     mel: np.ndarray | None = None
     wav: np.ndarray | None = None
     f0: np.ndarray | None = None
-    heard: np.ndarray | None = None
+    wav_mel: np.ndarray | None = None
     score: Score | None = None
     periodicity: np.ndarray | None = None
 
     def prepared(self, spec: MelSpec) -> Item:
         """The item with all that follows from what is known filled in."""
-        heard, pitch, periodicity = self.heard, self.f0, self.periodicity
+        wav_mel, pitch, periodicity = self.wav_mel, self.f0, self.periodicity
         if self.wav is not None:
             wav = np.ascontiguousarray(self.wav, np.float32)
-            if heard is None:
-                heard = log_mel(torch.from_numpy(wav), spec).numpy()
+            if wav_mel is None:
+                wav_mel = log_mel(torch.from_numpy(wav), spec).numpy()
             if pitch is None or periodicity is None:
                 found, periodicity = f0_and_periodicity(
                     wav, spec.sample_rate, spec.hop, *self._range()
                 )
                 pitch = found if pitch is None else pitch
-        mel = heard if self.mel is None else self.mel
-        heard = mel if heard is None else heard
-        return replace(self, mel=mel, heard=heard, f0=pitch, periodicity=periodicity)
+        mel = wav_mel if self.mel is None else self.mel
+        wav_mel = mel if wav_mel is None else wav_mel
+        return replace(self, mel=mel, wav_mel=wav_mel, f0=pitch, periodicity=periodicity)
 
     def _range(self) -> tuple[float, float]:
         """Lowest and highest F0 to look for: more than 60 to 1200 Hz where the notes need it."""
@@ -62,15 +62,15 @@ class Item:
     @property
     def frames(self) -> int:
         """The number of frames that all known features have."""
-        known = (self.mel, self.heard, self.f0)
+        known = (self.mel, self.wav_mel, self.f0)
         return min((x.shape[-1] for x in known if x is not None), default=0)
 
     def cut(self, frames: int, hop: int) -> Item:
         """The first `frames` frames."""
-        by_frame = (self.mel, self.heard, self.f0, self.periodicity)
-        mel, heard, pitch, periodicity = (None if x is None else x[..., :frames] for x in by_frame)
+        by_frame = (self.mel, self.wav_mel, self.f0, self.periodicity)
+        mel, wav_mel, pitch, periodicity = (None if x is None else x[..., :frames] for x in by_frame)
         wav = None if self.wav is None else self.wav[: frames * hop]
-        return replace(self, mel=mel, heard=heard, f0=pitch, periodicity=periodicity, wav=wav)
+        return replace(self, mel=mel, wav_mel=wav_mel, f0=pitch, periodicity=periodicity, wav=wav)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Pair:
         frames = self.generated.frames
         return (np.arange(frames) + 0.5) / self.spec.frame_rate
 
-    def knows(self, names: Sequence[str]) -> bool:
+    def has(self, names: Sequence[str]) -> bool:
         """Whether both items know the named features (`score`: whether there is one)."""
         return all(
             self.score is not None

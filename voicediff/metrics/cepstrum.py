@@ -36,13 +36,13 @@ class MelCepstralDistortion(Metric):
     rendition: read it beside variance, modulation and Fréchet distance.
     """
 
-    needs = ("heard",)
+    needs = ("wav_mel",)
 
     def __init__(self, order: int = 13):
         self.order = order
 
     def measure(self, pair: Pair) -> tuple[float, int]:
-        a, b = (mel_cepstra(x.heard, self.order) for x in (pair.reference, pair.generated))
+        a, b = (mel_cepstra(x.wav_mel, self.order) for x in (pair.reference, pair.generated))
         return SCALE * float(np.linalg.norm(a - b, axis=1).sum()), len(a)
 
     def pool(self, measured: Sequence[tuple[float, int]]) -> dict[str, float]:
@@ -59,7 +59,7 @@ class WarpedMelCepstralDistortion(MelCepstralDistortion):
     """
 
     def measure(self, pair: Pair) -> tuple[float, int]:
-        a, b = (mel_cepstra(x.heard, self.order) for x in (pair.reference, pair.generated))
+        a, b = (mel_cepstra(x.wav_mel, self.order) for x in (pair.reference, pair.generated))
         cost = cdist(a, b)
         path = warping_path(cost)
         return SCALE * float(cost[path].sum()), len(path[0])

@@ -6,14 +6,14 @@ import numpy as np
 import scipy.fft
 import scipy.linalg
 
-from voicediff.metrics.voices import Voice, VoiceMetric
+from voicediff.metrics.separation import SeparatedTrack, SeparationMetric
 from voicediff.registry import register
 
 CEILING = 150.0  # dB; float64 knows no better
 
 
-@register("voice_metric", "si_sdr")
-class ScaleInvariantSDR(VoiceMetric):
+@register("separation_metric", "si_sdr")
+class ScaleInvariantSDR(SeparationMetric):
     """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019): `si_sdr`.
 
     10 log10 |a s|^2 / |a s - e|^2 with a = <e, s> / |s|^2; no mean is taken off. Deaf to level, and
@@ -22,22 +22,22 @@ class ScaleInvariantSDR(VoiceMetric):
 
     improves = ("si_sdr",)
 
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         return {"si_sdr": si_sdr(voice.target, voice.estimate)}
 
 
-@register("voice_metric", "snr")
-class SignalToNoise(VoiceMetric):
+@register("separation_metric", "snr")
+class SignalToNoise(SeparationMetric):
     """Signal-to-noise ratio in dB, 10 log10 |s|^2 / |s - e|^2: `snr`. The level counts."""
 
     improves = ("snr",)
 
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         return {"snr": snr(voice.target, voice.estimate)}
 
 
-@register("voice_metric", "sdr")
-class FilteredSDR(VoiceMetric):
+@register("separation_metric", "sdr")
+class FilteredSDR(SeparationMetric):
     """Signal-to-distortion ratio of BSS-eval in dB (Vincent et al. 2006): `sdr`.
 
     As SI-SDR, but the target may be filtered by any FIR filter of `taps` taps, so that coloured
@@ -49,18 +49,18 @@ class FilteredSDR(VoiceMetric):
     def __init__(self, taps: int = 512):
         self.taps = taps
 
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         return {"sdr": sdr(voice.target, voice.estimate, self.taps)}
 
 
-@register("voice_metric", "selection")
-class Selection(VoiceMetric):
+@register("separation_metric", "selection")
+class Selection(SeparationMetric):
     """Whether the track is more like the voice of its face than like any other: `selected`, 1 or 0.
 
     By SI-SDR. Its mean is the selection accuracy; handing back the mixture gives a half.
     """
 
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         own = si_sdr(voice.target, voice.estimate)
         rivals = [si_sdr(other, voice.estimate) for other in voice.others]
         if not np.isfinite([own, *rivals]).all() or not rivals:

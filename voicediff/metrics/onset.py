@@ -21,7 +21,7 @@ class OnsetError(Metric):
     against the score: singers place consonants before the note.
     """
 
-    needs = ("heard", "score")
+    needs = ("wav_mel", "score")
 
     def __init__(self, reach: float = 0.16):
         self.reach = reach
@@ -30,7 +30,7 @@ class OnsetError(Metric):
         rate = pair.spec.frame_rate
         reach = round(self.reach * rate)
         ours, theirs = (
-            np.pad(_rise(x.heard), (2 * reach, 2 * reach + 1))
+            np.pad(_rise(x.wav_mel), (2 * reach, 2 * reach + 1))
             for x in (pair.reference, pair.generated)
         )
         errors = []

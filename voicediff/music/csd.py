@@ -36,10 +36,10 @@ def read_csd(path: str | Path) -> Score:
     notes = trim(rows, str(path), most=_OVERLAP)
     lines = _phones_of(path, written)
     syllables = [syllable for line in lines for syllable in line]
-    _same_count(path, len(notes), beside(path, "txt"), len(syllables))
+    _same_count(path, len(notes), companion_file(path, "txt"), len(syllables))
     hangul = _hangul_of(path)
     if hangul:
-        _same_count(path, len(notes), beside(path, "lyric"), len(hangul))
+        _same_count(path, len(notes), companion_file(path, "lyric"), len(hangul))
     phrases = [sum(map(len, lines[:i])) for i in range(len(lines))]
     slurs = find_slurs(notes, syllables, phrases)
     joined = tuple(
@@ -54,7 +54,7 @@ def read_csd(path: str | Path) -> Score:
         for i, note in enumerate(notes)
     )
     words = tuple(i for i, item in enumerate(hangul) if item.word and not slurs[i])
-    midi = beside(path, "mid")
+    midi = companion_file(path, "mid")
     tempo = read_midi(midi).tempo if midi.exists() else ((0.0, 120.0),)
     return Score(joined, joined[-1].end, path.stem, tempo, tuple(phrases), words)
 
@@ -104,7 +104,7 @@ def read_csv(path: str | Path) -> tuple[list[RawNote], list[str]]:
     return list(melody.notes), [written[i] for i in order]
 
 
-def beside(path: Path, kind: str) -> Path:
+def companion_file(path: Path, kind: str) -> Path:
     """The file of another kind that belongs to a song's csv file."""
     ending = {"mid": "mid", "csv": "csv", "wav": "wav"}.get(kind, "txt")
     return path.parent.parent / kind / f"{path.stem}.{ending}"
@@ -124,7 +124,7 @@ def find_slurs(
 
 
 def _phones_of(path: Path, written: list[str]) -> list[list[Syllable]]:
-    txt = beside(path, "txt")
+    txt = companion_file(path, "txt")
     if txt.exists():
         lines = phones.read_lines(read_text(txt), str(txt))
         if not lines:
@@ -136,7 +136,7 @@ def _phones_of(path: Path, written: list[str]) -> list[list[Syllable]]:
 
 def _hangul_of(path: Path) -> list[Sung]:
     """Hangul syllables of the song; without spaces between words where each has its own line."""
-    lyric = beside(path, "lyric")
+    lyric = companion_file(path, "lyric")
     if not lyric.exists():
         return []
     lines = read_lyrics(lyric)

@@ -157,7 +157,7 @@ class Score:
         """Beats per minute at `time` seconds."""
         return [bpm for start, bpm in self.tempo if start <= max(time, 0.0)][-1]
 
-    def heads(self) -> list[int]:
+    def syllable_starts(self) -> list[int]:
         """Indices of the notes that begin a syllable (those that are no slurs)."""
         return [index for index, note in enumerate(self.notes) if not note.slur]
 

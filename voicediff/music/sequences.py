@@ -53,14 +53,14 @@ def align_sequences(cost: np.ndarray, cross: np.ndarray | None = None) -> list[S
     return _trace(total, cost, swapped)
 
 
-def unlikeness(a: Syllable, b: Syllable) -> float:
+def dissimilarity(a: Syllable, b: Syllable) -> float:
     """How differently two syllables sound, 0 to 1."""
     return 0.4 * (a.onset != b.onset) + 0.4 * (a.nucleus != b.nucleus) + 0.2 * (a.coda != b.coda)
 
 
 def syllable_cost(left: list[Syllable], right: list[Syllable]) -> np.ndarray:
     """Unlikeness (n, m) of two sequences of syllables."""
-    return np.array([[unlikeness(a, b) for b in right] for a in left])
+    return np.array([[dissimilarity(a, b) for b in right] for a in left])
 
 
 def written_cost(reference: list[Syllable], written: list[Sung]) -> np.ndarray:
@@ -75,7 +75,7 @@ def written_cost(reference: list[Syllable], written: list[Sung]) -> np.ndarray:
             if not alone or after is None:  # a slur mark stands for any vowel without onset
                 cost[i, j] = 0.0 if not syllable.onset else 0.6
             else:
-                cost[i, j] = min(unlikeness(syllable, alone[0]), unlikeness(syllable, after))
+                cost[i, j] = min(dissimilarity(syllable, alone[0]), dissimilarity(syllable, after))
     return cost
 
 

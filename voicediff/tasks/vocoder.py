@@ -150,7 +150,7 @@ class Vocoding(Task):
                 natural.append(Item(wav=wav.float().cpu().numpy()).prepared(self.mel))
                 made.append(Item(wav=sound).prepared(self.mel))
                 if len(shown.pictures) < pictures:
-                    shown.pictures[utt] = stacked([natural[-1].heard, made[-1].heard])
+                    shown.pictures[utt] = stacked([natural[-1].wav_mel, made[-1].wav_mel])
                     shown.sounds[utt] = sound
         shown.scalars = score_row(natural, made, self.mel, singing_metrics(RULERS))
         return shown

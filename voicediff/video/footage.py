@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from voicediff.audio.wav import require_whole
+from voicediff.audio.wav import require_complete
 from voicediff.errors import DataError
 from voicediff.video.constants import FACE, HOP, MOUTH, SAMPLE_RATE
 from voicediff.video.crops import cut
@@ -100,7 +100,7 @@ def open_footage(path: str | Path, start: float = 0.0, end: float | None = None)
 def _look_for_more(footage: Footage, start: float) -> None:
     """Whether the file as a whole promises more than the sound that was found."""
     try:
-        require_whole(footage.path)
+        require_complete(footage.path)
     except DataError as error:
         footage.trouble(error)
     promised, found = promised_seconds(footage.path), start + footage.seconds

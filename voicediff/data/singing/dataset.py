@@ -155,7 +155,7 @@ class SingingDataset(Dataset):
         self.crop = None if crop is None else round(crop * frame_rate / MULTIPLE) * MULTIPLE
         self.entries = read_index(self.folder)
         self.lengths = [entry["frames"] for entry in self.entries]
-        self.aligned = Remembered(self._aligned)
+        self.aligned = Memoized(self._aligned)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -183,7 +183,7 @@ class SingingDataset(Dataset):
         return aligned, mel, f0
 
 
-class Remembered:
+class Memoized:
     """A function of an index that is computed once for each.
 
     Unlike `functools.cache` of a method it can be pickled, without what it remembers: workers that

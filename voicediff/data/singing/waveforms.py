@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from voicediff.audio import MelSpec, log_mel, read_wav
 from voicediff.audio.resampling import stretched
-from voicediff.data.singing.dataset import Remembered, read_index
+from voicediff.data.singing.dataset import Memoized, read_index
 from voicediff.errors import DataError
 
 MARGIN = 3  # frames read on each side, so that the mel of a stretch is that of the whole
@@ -56,8 +56,8 @@ class SoundDataset(Dataset):
                 raise DataError(f"{mels}: no mel of an utterance of {folder}; make them first")
         self.lengths = [entry["frames"] for entry in self.entries]
         self.frames = max(round(variation.crop * spec.frame_rate), 8)
-        self.sound = Remembered(self._sound)
-        self.pitch = Remembered(self._pitch)
+        self.sound = Memoized(self._sound)
+        self.pitch = Memoized(self._pitch)
 
     def __len__(self) -> int:
         return len(self.entries)

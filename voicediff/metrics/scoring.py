@@ -68,7 +68,7 @@ def score_utterances(
         pair = Pair.of(reference, rendition, spec)
         line: dict[str, float] = {}
         for metric, measured in zip(metrics, found, strict=True):
-            if pair.knows(metric.needs):
+            if pair.has(metric.needs):
                 measured.append(metric.measure(pair))
                 line |= metric.pool(measured[-1:]) if metric.by_line else {}
         lines.append(line)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from voicediff.errors import DataError
-from voicediff.music.csd import beside, read_csv
+from voicediff.music.csd import companion_file, read_csv
 from voicediff.music.melody import RawNote
 from voicediff.music.midi import read_midi
 from voicediff.music.problems import RANGE, Problem, check_notes
@@ -18,13 +18,13 @@ from voicediff.text import phones
 from voicediff.text.lyrics import Sung, read_lyrics, read_text
 from voicediff.text.phones import Syllable
 
-ODD = 0.75  # unlikeness from which a pair is a mismatch: onset and nucleus differ
+ODD = 0.75  # dissimilarity from which a pair is a mismatch: onset and nucleus differ
 LATE = 0.15  # seconds
 _NEAR = 2  # items within which two witnesses accuse the same place
 
 
 @dataclass(frozen=True)
-class Witnesses:
+class SongFiles:
     """The files of one song; each list is None where its file is absent.
 
     `rows` and `row_syllables` are the csv file, `notes` the MIDI file, `spoken` the txt file,
@@ -51,16 +51,16 @@ class _Fault:
     at: int  # place in the csv file, about
 
 
-def read_witnesses(path: str | Path) -> Witnesses:
+def read_song_files(path: str | Path) -> SongFiles:
     """All files of the song of a csv file. Raises DataError where one cannot be read at all."""
     path = Path(path)
     rows, column = read_csv(path)
     at = f"{path}: syllable column"
     syllables = [phones.parse(text.split("_"), at) for text in column]
-    mid, txt, lyric = (beside(path, kind) for kind in ("mid", "txt", "lyric"))
+    mid, txt, lyric = (companion_file(path, kind) for kind in ("mid", "txt", "lyric"))
     melody = read_midi(mid) if mid.exists() else None
     lines = phones.read_lines(read_text(txt), str(txt)) if txt.exists() else None
-    return Witnesses(
+    return SongFiles(
         path,
         rows,
         syllables,
@@ -74,7 +74,7 @@ def read_witnesses(path: str | Path) -> Witnesses:
 
 def lint_csd(path: str | Path, pitch_range: tuple[int, int] = RANGE) -> list[Problem]:
     """Everything that is wrong with one song of a CSD tree, in the order of the song."""
-    song = read_witnesses(path)
+    song = read_song_files(path)
     found = [_missing(song.path, kind) for kind in _absent(song)]
     found += check_notes(song.rows, song.tempo, song.path.name, pitch_range)
     faults = _merge(_faults(song), song.written is not None)
@@ -83,7 +83,7 @@ def lint_csd(path: str | Path, pitch_range: tuple[int, int] = RANGE) -> list[Pro
     return sorted(found, key=lambda problem: -1.0 if problem.time is None else problem.time)
 
 
-def faulty_files(song: Witnesses) -> set[str]:
+def faulty_files(song: SongFiles) -> set[str]:
     """Kinds of the files that the others overrule: each fault blames one, or none if undecided."""
     blamed = set()
     for fault in _merge(_faults(song), song.written is not None):
@@ -94,17 +94,17 @@ def faulty_files(song: Witnesses) -> set[str]:
     return blamed
 
 
-def _absent(song: Witnesses) -> list[str]:
+def _absent(song: SongFiles) -> list[str]:
     files = {"mid": song.notes, "txt": song.spoken, "lyric": song.written}
     return [kind for kind, content in files.items() if content is None]
 
 
 def _missing(path: Path, kind: str) -> Problem:
-    place = beside(path, kind)
+    place = companion_file(path, kind)
     return Problem("missing_file", None, None, None, f"{place}: missing", f"add the {kind} file")
 
 
-def _faults(song: Witnesses) -> list[_Fault]:
+def _faults(song: SongFiles) -> list[_Fault]:
     """Disagreements of mid with csv, csv with txt, and txt (or csv) with lyric."""
     faults: list[_Fault] = []
     if song.notes is not None:
@@ -199,7 +199,7 @@ def _joined(a: _Fault, b: _Fault) -> _Fault:
     return _Fault(a.kind, common, others, a.at)
 
 
-def _problem(song: Witnesses, fault: _Fault) -> Problem:
+def _problem(song: SongFiles, fault: _Fault) -> Problem:
     at = min(fault.at, len(song.rows) - 1)
     row, name = song.rows[at], song.path.stem
     number, text = at + 1, "_".join(phones.split_glide(song.row_syllables[at]))
@@ -228,7 +228,7 @@ def _problem(song: Witnesses, fault: _Fault) -> Problem:
     return Problem(kind, number, number, row.start, message, suggestion)
 
 
-def _late(song: Witnesses) -> list[Problem]:
+def _late(song: SongFiles) -> list[Problem]:
     """Notes of csv and mid that begin at different times, beyond a common offset."""
     cost, cross = _note_cost(song.rows, song.notes)
     pairs = [s for s in align_sequences(cost, cross) if s.kind == "pair"]

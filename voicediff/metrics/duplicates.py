@@ -9,7 +9,7 @@ _HEARD = 1e-3  # root mean square (-60 dB) below which a track is silent
 _LEAST = 0.5  # s for which two people must be there together
 
 
-class Likeness:
+class TrackSimilarity:
     """SI-SDR between all pairs of S tracks, gathered piece by piece.
 
     SI-SDR of a with b as its truth is c^2 / (1 - c^2) with their correlation c, the same both ways.

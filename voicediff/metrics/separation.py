@@ -16,7 +16,7 @@ SEPARATION = ("si_sdr", "sdr", "snr", "estoi", "pesq", "selection")
 
 
 @dataclass(frozen=True)
-class Voice:
+class SeparatedTrack:
     """One separated voice beside the truth; all sounds (N,) at the same rate.
 
     Attributes:
@@ -29,14 +29,14 @@ class Voice:
     sample_rate: int = 16000
 
 
-class VoiceMetric(ABC):
+class SeparationMetric(ABC):
     """A ruler of separated voices."""
 
     #: figures of which the improvement over the mixture is told as well, as NAME + "i"
     improves: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         """Figures by name; nan where there is nothing to measure."""
 
     def missing(self) -> str:
@@ -46,20 +46,20 @@ class VoiceMetric(ABC):
 
 def separation_metrics(
     names: Sequence[str] = SEPARATION,
-) -> tuple[list[VoiceMetric], dict[str, str]]:
+) -> tuple[list[SeparationMetric], dict[str, str]]:
     """The named metrics with their defaults, and why some are left out, by name."""
-    found = {name: build("voice_metric", {"name": name}) for name in names}
+    found = {name: build("separation_metric", {"name": name}) for name in names}
     missing = {name: metric.missing() for name, metric in found.items() if metric.missing()}
     return [metric for name, metric in found.items() if name not in missing], missing
 
 
-def score_voice(voice: Voice, metrics: Sequence[VoiceMetric]) -> dict[str, float]:
+def score_track(voice: SeparatedTrack, metrics: Sequence[SeparationMetric]) -> dict[str, float]:
     """All figures of one voice."""
     return {k: v for metric in metrics for k, v in metric.measure(voice).items()}
 
 
 def improved(
-    found: Mapping[str, float], mixture: Mapping[str, float], metrics: Sequence[VoiceMetric]
+    found: Mapping[str, float], mixture: Mapping[str, float], metrics: Sequence[SeparationMetric]
 ) -> dict[str, float]:
     """The figures of a voice and, beside them, what they are above those of the mixture."""
     names = [name for metric in metrics for name in metric.improves]

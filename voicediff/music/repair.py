@@ -11,19 +11,19 @@ from voicediff.music.csd import find_slurs, write_csd
 from voicediff.music.melody import RawNote
 from voicediff.music.score import Note, Score
 from voicediff.music.sequences import align_sequences, syllable_cost, written_cost
-from voicediff.music.witnesses import Witnesses, faulty_files, read_witnesses
+from voicediff.music.cross_check import SongFiles, faulty_files, read_song_files
 from voicediff.text import phones
 from voicediff.text.phones import Syllable
 
 
-def restore_csd(path: str | Path, root: str | Path) -> list[Path]:
+def repair_csd(path: str | Path, root: str | Path) -> list[Path]:
     """Write csv, txt, lyric and mid of a song anew below `root`; returns their paths.
 
     Where mid and txt agree against csv, times come from mid and phones from txt; otherwise csv is
     trusted. Hangul is kept where it fits the phones and spelled from them where it is missing.
     Raises DataError where the files that should agree do not, and a person must decide.
     """
-    song = read_witnesses(path)
+    song = read_song_files(path)
     notes, syllables = _trusted(song)
     if len(notes) != len(syllables):
         raise DataError(
@@ -47,13 +47,13 @@ def restore_csd(path: str | Path, root: str | Path) -> list[Path]:
 _FILES = {"csv": "csv", "txt": "txt", "lyric": "txt", "mid": "mid"}
 
 
-def _trusted(song: Witnesses) -> tuple[list[RawNote], list[Syllable]]:
+def _trusted(song: SongFiles) -> tuple[list[RawNote], list[Syllable]]:
     if "csv" in faulty_files(song) and song.notes is not None and song.spoken is not None:
         return song.notes, song.spoken
     return song.rows, song.row_syllables
 
 
-def _phrases(song: Witnesses, syllables: list[Syllable]) -> tuple[int, ...]:
+def _phrases(song: SongFiles, syllables: list[Syllable]) -> tuple[int, ...]:
     """Beginnings of the lines of txt, or of lyric where txt is at fault, in restored syllables."""
     if song.spoken is None or ("txt" in faulty_files(song) and song.written is not None):
         written = song.written or []
@@ -69,7 +69,7 @@ def _phrases(song: Witnesses, syllables: list[Syllable]) -> tuple[int, ...]:
     return tuple(sorted({0, *(places[mark] for mark in marks if mark in places)}))
 
 
-def _hangul(song: Witnesses, syllables: list[Syllable]) -> list[str]:
+def _hangul(song: SongFiles, syllables: list[Syllable]) -> list[str]:
     """The Hangul of each syllable: of the lyric file where it fits, else spelled from the phones."""
     texts = [""] * len(syllables)
     if song.written is not None:
@@ -83,7 +83,7 @@ def _hangul(song: Witnesses, syllables: list[Syllable]) -> list[str]:
     return [phones.to_hangul(s) if text in ("", "-") else text for text, s in found]
 
 
-def _words(song: Witnesses, notes: tuple[Note, ...]) -> tuple[int, ...]:
+def _words(song: SongFiles, notes: tuple[Note, ...]) -> tuple[int, ...]:
     """Beginnings of words, where the lyric file still tells them."""
     if song.written is None or len(song.written) != len(notes):
         return ()

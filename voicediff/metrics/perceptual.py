@@ -10,18 +10,18 @@ from contextlib import contextmanager
 import numpy as np
 
 from voicediff.audio.resampling import resampled
-from voicediff.metrics.voices import Voice, VoiceMetric
+from voicediff.metrics.separation import SeparatedTrack, SeparationMetric
 from voicediff.registry import register
 
 
-@register("voice_metric", "estoi")
-class ExtendedIntelligibility(VoiceMetric):
+@register("separation_metric", "estoi")
+class ExtendedIntelligibility(SeparationMetric):
     """Extended short-time objective intelligibility (Jensen and Taal 2016), package pystoi: `estoi`.
 
     Correlation of band envelopes over 384 ms; 1 is the clean voice, nan for less than 0.4 s of voice.
     """
 
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         from pystoi import stoi
 
         # pystoi warns, and answers 1e-5, where a voice is too short; it adds a trace of noise from
@@ -35,8 +35,8 @@ class ExtendedIntelligibility(VoiceMetric):
         return {"estoi": float(found)}
 
 
-@register("voice_metric", "pesq")
-class PerceptualQuality(VoiceMetric):
+@register("separation_metric", "pesq")
+class PerceptualQuality(SeparationMetric):
     """Perceptual evaluation of speech quality, wide band (ITU-T P.862.2) and narrow band (P.862.1).
 
     `pesq_wb` of 16 kHz and `pesq_nb` of 8 kHz, both MOS-LQO from 1 to 4.6; they are different scales,
@@ -49,7 +49,7 @@ class PerceptualQuality(VoiceMetric):
             return "the package pesq is not installed (pip install voicediff[pesq]; needs a C compiler)"
         return ""
 
-    def measure(self, voice: Voice) -> dict[str, float]:
+    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
         sounds = (voice.target, voice.estimate)
         wide, narrow = (
             [resampled(x, voice.sample_rate, to) for x in sounds] for to in (16000, 8000)

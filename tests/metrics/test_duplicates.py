@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from voicediff.metrics.alike import Likeness
+from voicediff.metrics.duplicates import TrackSimilarity
 
 RATE = 16000
 
 
 def gathered(voices, there=None, pieces=3):
     there = np.ones(voices.shape, bool) if there is None else there
-    likeness = Likeness(len(voices), RATE)
+    likeness = TrackSimilarity(len(voices), RATE)
     for part in np.array_split(np.arange(voices.shape[1]), pieces):
         likeness.add(voices[:, part], there[:, part])
     return likeness
