@@ -9,7 +9,7 @@ import pytest
 from voicediff import files
 from voicediff.errors import DataError
 from voicediff.files import whole_file, whole_folder
-from voicediff.video.spool import Spool
+from voicediff.video.disk_array import DiskArray
 
 
 def test_a_failed_file_leaves_the_old_one_and_nothing_else(tmp_path):
@@ -69,9 +69,9 @@ def test_windows_flushes_what_is_open_for_writing(tmp_path, monkeypatch):
     assert flushed == [None, None] and (tmp_path / "a.txt").read_text() == "one"
 
 
-def test_a_spool_is_read_anywhere_while_it_grows():
-    spool, rows = Spool((3,), np.int16), np.arange(30, dtype=np.int16).reshape(10, 3)
-    spool.append(rows[:4])
-    assert np.array_equal(spool[1:3], rows[1:3])
-    spool.append(rows[4:])
-    assert len(spool) == 10 and np.array_equal(spool[2:9], rows[2:9]) and not len(spool[5:5])
+def test_an_array_on_disk_is_read_anywhere_while_it_grows():
+    array, rows = DiskArray((3,), np.int16), np.arange(30, dtype=np.int16).reshape(10, 3)
+    array.append(rows[:4])
+    assert np.array_equal(array[1:3], rows[1:3])
+    array.append(rows[4:])
+    assert len(array) == 10 and np.array_equal(array[2:9], rows[2:9]) and not len(array[5:5])

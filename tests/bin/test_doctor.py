@@ -77,24 +77,24 @@ def test_an_untrained_separator_fails_and_the_table_says_where(separating, capsy
     model, dump = separating
     assert doctor(model, dump) == 1
     table = capsys.readouterr().out.splitlines()
-    assert table[0].split() == ["gate", "measured", "limit", "passed"]
+    assert table[0].split() == ["check", "measured", "limit", "passed"]
     assert any("face A" in row and row.endswith("NO") for row in table)
     content = json.loads((model / "doctor.json").read_text())
-    gates = {gate["name"]: gate["passed"] for gate in content["gates"]}
-    assert list(gates) == [
+    checks = {check["name"]: check["passed"] for check in content["checks"]}
+    assert list(checks) == [
         "steps", "ema", "start", "stft", "length", "clock", "batches", "neighbours", "frozen",
         "times", "leak", "quality", "swap", "selection", "zeroed", "shuffled",
     ]  # fmt: skip
-    assert gates["stft"] and gates["clock"] and gates["frozen"] and gates["neighbours"]
-    assert not content["passed"] and not gates["selection"] and gates["steps"] is None
+    assert checks["stft"] and checks["clock"] and checks["frozen"] and checks["neighbours"]
+    assert not content["passed"] and not checks["selection"] and checks["steps"] is None
     assert content["mixtures"] == 6 and content["list"] == "own" and len(content["list_hash"]) == 12
 
 
 def test_learning_by_heart_is_an_option(separating, capsys):
     model, dump = separating
     assert doctor(model, dump, "--overfit", "--overfit-steps", "2", "--mixtures", "2") == 1
-    gates = json.loads((model / "doctor.json").read_text())["diagnostics"]
-    assert gates[-1]["name"] == "overfit" and gates[-1]["figures"]["steps"] == 2
+    checks = json.loads((model / "doctor.json").read_text())["checks"]
+    assert checks[-1]["name"] == "overfit" and checks[-1]["figures"]["steps"] == 2
     assert "step 2:" in capsys.readouterr().err
 
 
@@ -107,9 +107,9 @@ def test_a_singing_model_passes_gates_of_its_own(tmp_path, capsys):
     model, spec = singer(tmp_path)
     assert doctor(model, features(tmp_path / "dev", spec)) == 0
     content = json.loads((model / "doctor.json").read_text())
-    names = [gate["name"] for gate in content["gates"]]
+    names = [check["name"] for check in content["checks"]]
     assert names == ["steps", "ema", "start", "mel", "finite", "batches", "times"]
-    assert content["passed"] and "gates passed" in capsys.readouterr().out
+    assert content["passed"] and "checks passed" in capsys.readouterr().out
 
 
 def test_features_of_other_mels_are_caught(tmp_path, capsys):
@@ -126,7 +126,7 @@ def test_a_vocoder_passes_gates_of_its_own(tmp_path):
         tmp_path / "exp", Config(Spec(task, "task"), training={"phases": [phase]}), 1000
     )
     assert doctor(model, features(tmp_path / "dev", MelSpec())) == 0
-    names = [g["name"] for g in json.loads((model / "doctor.json").read_text())["diagnostics"]]
+    names = [g["name"] for g in json.loads((model / "doctor.json").read_text())["checks"]]
     assert names == ["steps", "ema", "start", "mel", "finite", "batches"]
 
 

@@ -1,4 +1,4 @@
-"""Each gate fails on a model or data with its fault, and lets a healthy one pass."""
+"""Each check fails on a model or data with its fault, and lets a healthy one pass."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import torch
 from voicediff.audio import STFT
 from voicediff.data.separation import dataset as data
 from voicediff.data.separation.clips import read_clip
-from voicediff.diagnostics import clock, structure, times, video
-from voicediff.diagnostics.gate import above, below, failed, not_measured, table, told
+from voicediff.diagnostics import av_sync, diffusion_time, structure, video
+from voicediff.diagnostics.check import above, below, failed, not_measured, reported, table
 from voicediff.diagnostics.overfit import overfit
-from voicediff.diagnostics.progress import age, steps_done, training_gates
 from voicediff.diagnostics.separation import shortened
+from voicediff.diagnostics.training_progress import age, steps_done, training_checks
 from voicediff.inference.separation import batches_of
 from voicediff.registry import build
 from voicediff.training.options import Average
@@ -37,11 +37,11 @@ def model(folder):
     return talkers.experiment(folder)
 
 
-def passed(gates):
-    return {gate.name: gate.passed for gate in gates}
+def passed(checks):
+    return {check.name: check.passed for check in checks}
 
 
-# -- gates as such ------------------------------------------------------------------------------
+# -- checks as such ------------------------------------------------------------------------------
 
 
 def test_nan_passes_no_limit():
@@ -50,11 +50,11 @@ def test_nan_passes_no_limit():
 
 
 def test_the_table_says_what_failed_and_what_is_only_told():
-    gates = [above("a", "first", 0.5, 1.0, "dB"), told("b", "second", "12 steps")]
-    lines = table([*gates, not_measured("c", "third", "no lips")]).splitlines()
+    checks = [above("a", "first", 0.5, 1.0, "dB"), reported("b", "second", "12 steps")]
+    lines = table([*checks, not_measured("c", "third", "no lips")]).splitlines()
     assert lines[1].split() == ["first", "0.5", "dB", ">", "1", "dB", "NO"]
     assert lines[2].endswith("–") and "not measured: no lips" in lines[3]
-    assert [gate.name for gate in failed(gates)] == ["a"]
+    assert [check.name for check in failed(checks)] == ["a"]
 
 
 # -- the video ----------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_the_table_says_what_failed_and_what_is_only_told():
 
 def heard(task, folder):
     listed = talkers.mixtures(folder)
-    return passed(video.video_gates(task, list(batches_of(task, listed, 4)), None))
+    return passed(video.video_checks(task, list(batches_of(task, listed, 4)), None))
 
 
 def test_a_reader_of_lips_passes_all_gates_on_the_video(folder):
@@ -87,8 +87,8 @@ def test_without_a_pair_of_the_same_voice_costs_are_not_measured(folder):
     task = talkers.SpellingReader()
     listed = talkers.mixtures(folder)
     listed.mixtures = [m for m in listed.mixtures if m.pair != "same-voice"]
-    gates = video.video_gates(task, list(batches_of(task, listed, 4)), None)
-    assert passed(gates)["zeroed"] is None and "same voice" in gates[-1].measured
+    checks = video.video_checks(task, list(batches_of(task, listed, 4)), None)
+    assert passed(checks)["zeroed"] is None and "same voice" in checks[-1].measured
 
 
 def test_predictor_and_generator_are_told_together(model, folder):
@@ -133,10 +133,10 @@ def late(path, start=0, frames=None):
 
 def test_flash_and_click_arrive_together_and_a_desynchronised_loader_is_caught(model, monkeypatch):
     options = {"frames": 30}
-    assert clock.flash_and_click(model.task, options, 16).passed
+    assert av_sync.flash_and_click(model.task, options, 16).passed
     monkeypatch.setattr(data, "read_clip", late)
-    gate = clock.flash_and_click(model.task, options, 16)
-    assert not gate.passed and gate.figures["value"] > 400
+    check = av_sync.flash_and_click(model.task, options, 16)
+    assert not check.passed and check.figures["value"] > 400
 
 
 def test_states_at_the_wrong_rate_are_caught(model, monkeypatch):
@@ -144,8 +144,8 @@ def test_states_at_the_wrong_rate_are_caught(model, monkeypatch):
     monkeypatch.setattr(
         type(model.task), "_at_spectrum", lambda self, s, scene: at_rate(self, s.roll(1, 1), scene)
     )
-    gate = clock.flash_and_click(model.task, {"frames": 30}, 8)
-    assert not gate.passed and gate.figures["value"] == pytest.approx(40, abs=2)
+    check = av_sync.flash_and_click(model.task, {"frames": 30}, 8)
+    assert not check.passed and check.figures["value"] == pytest.approx(40, abs=2)
 
 
 def test_tokens_and_a_generator_alone_have_a_clock_too(folder):
@@ -154,12 +154,12 @@ def test_tokens_and_a_generator_alone_have_a_clock_too(folder):
     alone = talkers.experiment(
         folder, predictor=None, decoder=decoder, decoder_sees=["mixture", "lips_tokens"]
     )
-    assert clock.flash_and_click(alone.task, {"frames": 30}, 8).passed
+    assert av_sync.flash_and_click(alone.task, {"frames": 30}, 8).passed
 
 
 def test_a_model_without_lips_has_no_clock(folder):
     deaf = talkers.experiment(folder, encoders={}, predictor_sees=[], decoder_sees=["mixture"])
-    assert clock.flash_and_click(deaf.task, {}).passed is None
+    assert av_sync.flash_and_click(deaf.task, {}).passed is None
 
 
 # -- batches ------------------------------------------------------------------------------------
@@ -193,8 +193,8 @@ def test_frozen_parts_in_train_mode_are_caught(model, folder, monkeypatch):
     before = copy.deepcopy(model.task.state_dict())
     assert frozen(model, folder).passed
     monkeypatch.setattr(type(model.task), "_freeze", lambda self, turn: None)
-    gate = frozen(model, folder)
-    assert not gate.passed and "predictor (generator)" in gate.figures["names"]
+    check = frozen(model, folder)
+    assert not check.passed and "predictor (generator)" in check.figures["names"]
     after = model.task.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not model.task.training and all(p.requires_grad for p in model.task.parameters())
@@ -214,16 +214,16 @@ def test_batch_norms_of_a_frozen_encoder_are_caught(folder, monkeypatch):
 
 def test_an_average_that_remembers_its_start_is_caught(model):
     model.config.training = {"phases": [dict(talkers.PHASE)], "ema": {"decay": 0.999}}
-    assert passed(training_gates(model))["start"] is True
+    assert passed(training_checks(model))["start"] is True
     few = copy.deepcopy(model)
     few.config.training = {"phases": [dict(talkers.PHASE)], "ema": {"decay": 0.999}}
     few.step = 2
-    assert passed(training_gates(few))["start"] is False
+    assert passed(training_checks(few))["start"] is False
 
 
 def test_steps_and_the_age_of_the_average_are_told(model):
-    gates = {gate.name: gate for gate in training_gates(model)}
-    assert gates["steps"].measured == "40: predictor 40"
+    checks = {check.name: check for check in training_checks(model)}
+    assert checks["steps"].measured == "40: predictor 40"
     assert steps_done(model.config.training, 15) == {"predictor": 15}
     assert age(Average(decay=0.9), 10_000) == pytest.approx(9, abs=0.1)
     assert age(Average(warmup=50), 40) == 0
@@ -234,15 +234,15 @@ def test_steps_and_the_age_of_the_average_are_told(model):
 
 def test_losses_are_told_by_time_and_a_bin_that_is_not_finite_is_caught(model, folder):
     batch = shortened(model.task, talkers.mixtures(folder))
-    gate = times.loss_by_time(model.task, [batch], "generator", draws=8)
-    assert gate.passed and len(gate.figures["losses"]) == times.BINS
-    assert all(loss > 0 for loss in gate.figures["losses"])
+    check = diffusion_time.loss_by_time(model.task, [batch], "generator", draws=8)
+    assert check.passed and len(check.figures["losses"]) == diffusion_time.BINS
+    assert all(loss > 0 for loss in check.figures["losses"])
 
     def broken(module, inputs, output):
         return torch.where(inputs[1][:, None, None, None] > 0.8, torch.nan, output)
 
     model.task.diffusion.decoder.register_forward_hook(broken)
-    ill = times.loss_by_time(model.task, [batch], "generator", draws=8)
+    ill = diffusion_time.loss_by_time(model.task, [batch], "generator", draws=8)
     assert not ill.passed and math.isnan(ill.figures["losses"][-1])
     assert math.isfinite(ill.figures["losses"][0])
 
@@ -259,10 +259,10 @@ def test_an_estimate_that_copies_the_state_is_caught(model, folder, monkeypatch)
 
     monkeypatch.setattr(diffusion, "loss", loss)
     monkeypatch.setattr(diffusion, "_answer", lambda self, *inputs: known["x0"])
-    assert times.follows_face(model.task, [batch]).passed
+    assert diffusion_time.follows_face(model.task, [batch]).passed
     model.task.diffusion.sde = build("sde", {"name": "ouve"})
     monkeypatch.setattr(diffusion, "_answer", lambda self, x, *rest: x)
-    assert not times.follows_face(model.task, [batch]).passed
+    assert not diffusion_time.follows_face(model.task, [batch]).passed
 
 
 # -- overfitting --------------------------------------------------------------------------------
@@ -271,9 +271,9 @@ def test_an_estimate_that_copies_the_state_is_caught(model, folder, monkeypatch)
 def test_a_network_that_can_learn_mixtures_by_heart_is_told_from_one_that_cannot(model, folder):
     listed, seen = talkers.mixtures(folder), []
     tell = lambda *where: seen.append(where)  # noqa: E731
-    gate = overfit(model, listed, None, 60, least=9.0, count=2, every=10, progress=tell)
-    assert gate.passed, gate.measured
-    assert seen[-1] == (gate.figures["steps"], gate.figures["value"])
+    check = overfit(model, listed, None, 60, least=9.0, count=2, every=10, progress=tell)
+    assert check.passed, check.measured
+    assert seen[-1] == (check.figures["steps"], check.figures["value"])
     lazy = talkers.experiment(folder)
     lazy.config.training["phases"][0] |= {"optimizer": {"name": "sgd", "lr": 1e-9}}
     assert not overfit(lazy, listed, None, 10, least=9.0, count=2).passed

@@ -14,10 +14,10 @@ from voicediff.errors import ConfigError
 from voicediff.files import write_json
 from voicediff.music.score import Note, Score
 from voicediff.report.chart import front
+from voicediff.report.measurement_log import MeasurementLog
 from voicediff.report.nfe import Judged, Measured, recommend
 from voicediff.report.settings import Setting, settings
-from voicediff.report.singing import SPECTRUM
-from voicediff.report.work import Work
+from voicediff.report.singing_metrics import SPECTRUM
 
 CONF = Path(__file__).parents[2] / "egs" / "csd" / "svs" / "conf" / "train_smoke.yaml"
 OPTIONS = ("--samplers", "dpm_solver,heun", "--grids", "karras,log_snr", "--nfe", "1,3")
@@ -169,9 +169,9 @@ def test_front_holds_what_nothing_beats():
 
 
 def test_work_of_other_facts_is_forgotten(tmp_path):
-    Work(tmp_path / "work.jsonl", {"seed": 0}).add("a", {"scores": {"x": 0.1}})
-    assert Work(tmp_path / "work.jsonl", {"seed": 0}).done["a"]["scores"] == {"x": 0.1}
-    assert Work(tmp_path / "work.jsonl", {"seed": 1}).done == {}
+    MeasurementLog(tmp_path / "work.jsonl", {"seed": 0}).add("a", {"scores": {"x": 0.1}})
+    assert MeasurementLog(tmp_path / "work.jsonl", {"seed": 0}).done["a"]["scores"] == {"x": 0.1}
+    assert MeasurementLog(tmp_path / "work.jsonl", {"seed": 1}).done == {}
 
 
 def test_other_tasks_are_refused_in_one_line(place, capsys, monkeypatch):

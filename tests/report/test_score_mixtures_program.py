@@ -11,9 +11,9 @@ from voicediff.bin.score_mixtures import by_pair
 from voicediff.data.separation.disturbed import ALIGNED, CONDITIONS
 from voicediff.data.separation.mixtures import Mixture, MixtureList, Source
 from voicediff.files import write_json
-from voicediff.report.mixing import one_of_each_kind
 from voicediff.report.robustness import judged
-from voicediff.report.separated import MASKS, MIXTURE, TRUTH, read_separated
+from voicediff.report.separation_examples import one_of_each_kind
+from voicediff.report.separation_rows import MASKS, MIXTURE, TRUTH, read_separated
 
 RATE, FRAMES = 16000, 25
 NOISE = {MASKS[0]: -20.0, "predictor": -10.0, "nfe_2": -12.0}  # dB below the voice

@@ -12,11 +12,11 @@ from voicediff.audio import MelSpec, log_mel, write_wav
 from voicediff.errors import ConfigError, DataError
 from voicediff.files import write_json
 from voicediff.music.score import Note, Score
-from voicediff.report.decoded import read_rows, song_folders
-from voicediff.report.singing import Scored, summary, tables, training_loss
-from voicediff.report.songs import Line, SongExamples, choose_songs, mel_ticks, romanised
+from voicediff.report.singing_examples import Line, SongExamples, choose_songs, mel_ticks, romanised
+from voicediff.report.singing_metrics import Scored, summary, tables, training_loss
+from voicediff.report.singing_report import SingingReport
+from voicediff.report.singing_rows import read_rows, song_folders
 from voicediff.report.table import plain
-from voicediff.report.writing import SingingReport
 
 MEL = MelSpec(sample_rate=16000, n_fft=512, hop=128, win=512, n_mels=40, fmax=8000.0)
 ROWS = {"natural": None, "copy": None, "mu": 0, "nfe_1": 1, "nfe_10": 10, "nfe_50": 50}

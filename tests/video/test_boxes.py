@@ -9,8 +9,8 @@ pytest.importorskip("cv2")
 
 from voicediff.errors import DataError
 from voicediff.video.boxes import face_around, read_people, rows_of
+from voicediff.video.disk_array import DiskArray
 from voicediff.video.faces import Boxes, mouth_of
-from voicediff.video.spool import Spool
 
 BOX = [10.0, 20.0, 100.0, 100.0]
 
@@ -79,13 +79,13 @@ def test_a_face_around_a_mouth_is_the_inverse():
     np.testing.assert_allclose(face_around(mouth_of(faces)).boxes, faces.boxes, atol=1e-4)
 
 
-def test_a_spool_gives_its_rows_back():
+def test_an_array_on_disk_returns_its_rows():
     rows = np.random.default_rng(0).integers(0, 255, (70, 4, 5)).astype(np.uint8)
-    spool = Spool((4, 5), np.uint8)
+    array = DiskArray((4, 5), np.uint8)
     for part in (rows[:1], rows[1:50], rows[50:50], rows[50:]):
-        spool.append(part)
-    assert len(spool) == 70
+        array.append(part)
+    assert len(array) == 70
     for part in (slice(0, 3), slice(48, 52), slice(60, 90), slice(80, 90), slice(None)):
-        np.testing.assert_array_equal(spool[part], rows[part])
+        np.testing.assert_array_equal(array[part], rows[part])
     with pytest.raises(ValueError, match="expected"):
-        spool.append(np.zeros((1, 5, 4)))
+        array.append(np.zeros((1, 5, 4)))

@@ -28,10 +28,10 @@ from voicediff.diffusion.noise import SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.files import whole_folder
-from voicediff.inference.singing import Singer
+from voicediff.inference.singing import SongRenderer
 from voicediff.inference.vocoding import FOLDER, NEURAL, Named, find_vocoder
 from voicediff.registry import build
-from voicediff.report.songs import choose_songs, split_titles
+from voicediff.report.singing_examples import choose_songs, split_titles
 from voicediff.tasks.svs.model import SingingSynthesis
 
 
@@ -149,7 +149,7 @@ class Decoding:
         score = self.recordings.song_score(song)
         sampler = build("sampler", self.sampler_spec, at="sampler")
         seed = item_seed(self.args.seed, song)
-        singer = Singer(
+        singer = SongRenderer(
             self.task,
             sampler,
             self.vocoder.vocoder,

@@ -35,7 +35,7 @@ from voicediff.files import whole_folder
 from voicediff.inference.separation import batches_of, separate_batch
 from voicediff.networks.cost import macs, parameters
 from voicediff.registry import build
-from voicediff.report.separated import MASKS, MIXTURE, TRUTH, track_name
+from voicediff.report.separation_rows import MASKS, MIXTURE, TRUTH, track_name
 from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.video.constants import HOP, SAMPLE_RATE
 

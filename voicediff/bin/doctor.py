@@ -1,8 +1,8 @@
-"""Examine a trained model: does it pass the gates that would have caught each known failure?
+"""Examine a trained model: does it pass the checks that would have caught each known failure?
 
-Prints a table (gate, measured, limit, passed) and writes doctor.json into the experiment folder.
-Exit status: 0 all passed, 1 a gate failed, 2 bad input. Separation models (task avss) have all
-gates; singing models (svs) and vocoders have those that make sense for them: finite outputs, batches
+Prints a table (check, measured, limit, passed) and writes doctor.json into the experiment folder.
+Exit status: 0 all passed, 1 a check failed, 2 bad input. Separation models (task avss) have all
+checks; singing models (svs) and vocoders have those that make sense for them: finite outputs, batches
 that agree, the loss by bin of t, features made with the same mel description.
 """
 
@@ -18,11 +18,11 @@ from voicediff import experiment
 from voicediff.bin.arguments.doctor import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import read_mixtures
 from voicediff.data.separation.mixtures import MixtureList
-from voicediff.diagnostics.gate import Gate, failed, table
+from voicediff.diagnostics.check import Check, failed, table
 from voicediff.diagnostics.overfit import overfit
-from voicediff.diagnostics.progress import training_gates
-from voicediff.diagnostics.separation import separation_gates
-from voicediff.diagnostics.singing import singing_gates, vocoder_gates
+from voicediff.diagnostics.separation import separation_checks
+from voicediff.diagnostics.singing import singing_checks, vocoder_checks
+from voicediff.diagnostics.training_progress import training_checks
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.experiment import Experiment
@@ -40,27 +40,27 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{option}: wants 1 or more, found {getattr(args, name)}")
     loaded = experiment.load(args.model, device=args.device)
     examination = Examination(args, loaded)
-    gates = []
-    for gate in examination.gates():
-        gates.append(gate)
-        print(f"examined: {gate.title}", file=sys.stderr)
-    write_json(args.model / "doctor.json", plain(examination.facts(gates)))
-    print(table(gates))
-    wrong = failed(gates)
-    count = sum(gate.passed is not None for gate in gates)
-    print(f"\n{args.model / 'doctor.json'}: {count - len(wrong)} of {count} gates passed")
+    checks = []
+    for check in examination.checks():
+        checks.append(check)
+        print(f"examined: {check.title}", file=sys.stderr)
+    write_json(args.model / "doctor.json", plain(examination.facts(checks)))
+    print(table(checks))
+    wrong = failed(checks)
+    count = sum(check.passed is not None for check in checks)
+    print(f"\n{args.model / 'doctor.json'}: {count - len(wrong)} of {count} checks passed")
     return 1 if wrong else 0
 
 
 class Examination:
-    """The gates of one model on one folder of data."""
+    """The checks of one model on one folder of data."""
 
     def __init__(self, args: argparse.Namespace, loaded: Experiment):
         self.args, self.loaded, self.task = args, loaded, loaded.task
         if not isinstance(self.task, (SpeechSeparation, SingingSynthesis, Vocoding)):
             name = loaded.config.task["name"]
             raise ConfigError(
-                f"{args.model}: there are gates for the tasks avss, svs and vocoder, not for {name}"
+                f"{args.model}: there are checks for the tasks avss, svs and vocoder, not for {name}"
             )
         self.spec = {"name": args.sampler} if args.sampler else loaded.sampler
         self.sampler = self._sampler()
@@ -70,10 +70,10 @@ class Examination:
         elif args.overfit:
             raise ConfigError("--overfit: is for separation models (task avss)")
 
-    def gates(self) -> Iterator[Gate]:
+    def checks(self) -> Iterator[Check]:
         args, task = self.args, self.task
         if isinstance(task, SpeechSeparation):
-            yield from separation_gates(
+            yield from separation_checks(
                 self.loaded, self.mixtures, self.sampler, args.seed, args.batch
             )
             if args.overfit:
@@ -81,16 +81,16 @@ class Examination:
                     self.loaded, self.mixtures, self.sampler, args.overfit_steps, progress=_tell
                 )
             return
-        yield from training_gates(self.loaded)
+        yield from training_checks(self.loaded)
         if isinstance(task, SingingSynthesis):
-            yield from singing_gates(task, args.dump, self.sampler)
+            yield from singing_checks(task, args.dump, self.sampler)
         else:
-            yield from vocoder_gates(task, args.dump)
+            yield from vocoder_checks(task, args.dump)
 
-    def facts(self, gates: list[Gate]) -> dict[str, Any]:
+    def facts(self, checks: list[Check]) -> dict[str, Any]:
         """What doctor.json holds."""
         found = {
-            "passed": not failed(gates),
+            "passed": not failed(checks),
             "weights": experiment.weights_hash(self.args.model),
             "step": self.loaded.step,
             "dump": str(self.args.dump),
@@ -100,7 +100,7 @@ class Examination:
         if self.mixtures is not None:
             made = MixtureList(self.args.list, self.args.dump.name, tuple(self.mixtures.mixtures))
             found |= {"list": made.name, "list_hash": made.hash, "mixtures": len(made.mixtures)}
-        return found | {"gates": [gate.to_dict() for gate in gates]}
+        return found | {"checks": [check.to_dict() for check in checks]}
 
     def _sampler(self) -> Sampler | None:
         """None where there is no generator to ask."""

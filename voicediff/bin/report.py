@@ -18,9 +18,9 @@ from voicediff.data.separation.mixtures import MixtureList
 from voicediff.errors import ConfigError
 from voicediff.evaluation import Measurement, SeparationMeasurement, SingingMeasurement
 from voicediff.experiment import Experiment
+from voicediff.report.measurement_log import MeasurementLog
 from voicediff.report.nfe import CallsReport, Judged
 from voicediff.report.settings import settings
-from voicediff.report.work import Work
 from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.tasks.svs.model import SingingSynthesis
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     chosen = settings(_names(args.samplers), _names(args.grids), calls, loaded.config.sampler)
     measurement = _measurement(args, loaded)
     by = _judged(args.by, measurement)
-    work = Work(args.model / "report" / "work.jsonl", measurement.facts())
+    work = MeasurementLog(args.model / "report" / "work.jsonl", measurement.facts())
     references = {name: measurement.reference(work, name) for name in measurement.references()}
     measured = [
         measurement.once(work, setting) for setting in tqdm(chosen, desc="report", unit="setting")

@@ -34,9 +34,9 @@ from voicediff.inference.separation import batches_of, confidence, separate_batc
 from voicediff.metrics import SeparatedTrack, improved, score_track, separation_metrics
 from voicediff.registry import build
 from voicediff.report.robustness import judged
-from voicediff.report.separated import track_name
+from voicediff.report.separation_metrics import robustness_table
+from voicediff.report.separation_rows import track_name
 from voicediff.report.table import plain
-from voicediff.report.voices import robustness_table
 from voicediff.video.constants import HOP, SAMPLE_RATE
 
 Tracks = dict[str, dict[str, float]]

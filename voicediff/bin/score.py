@@ -25,12 +25,12 @@ from voicediff.metrics import Item, score_utterances
 from voicediff.metrics.base import TOLERANCE
 from voicediff.metrics.reference_f0 import cached_pyin, true_f0, with_f0
 from voicediff.music.score import Score
-from voicediff.report import singing
-from voicediff.report.decoded import Row, read_rows
-from voicediff.report.singing import Scored
-from voicediff.report.songs import Line, choose_songs, split_titles
+from voicediff.report import singing_metrics
+from voicediff.report.singing_examples import Line, choose_songs, split_titles
+from voicediff.report.singing_metrics import Scored
+from voicediff.report.singing_report import SingingReport
+from voicediff.report.singing_rows import Row, read_rows
 from voicediff.report.table import plain
-from voicediff.report.writing import SingingReport
 
 
 def run(args: argparse.Namespace) -> None:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     seeds = [row.info["seed"] for row in rows if isinstance(row.info.get("seed"), int)]
     report = SingingReport(args.decoded, scored, lines, mel, versions(seeds[-1] if seeds else 0))
     report.write({song: titles[song] for song in songs})
-    print(plain(singing.summary(scored)))
+    print(plain(singing_metrics.summary(scored)))
     print("* best of what was generated; which figures lie, and why, is said in RESULTS.md\n")
     for name, path in report.paths.items():
         print(f"{name + ':':8}{path}")

@@ -18,12 +18,18 @@ from voicediff.data.separation.mixtures import ALONE, SAME_VOICE, Mixture
 from voicediff.errors import ConfigError
 from voicediff.experiment import versions
 from voicediff.metrics import SeparatedTrack, improved, mean_by_group, score_track, separation_metrics
-from voicediff.report.decoded import read_info
-from voicediff.report.mixing import one_of_each_kind
-from voicediff.report.separated import MIXTURE, TRUTH, SeparatedRow, read_separated, track_name
-from voicediff.report.separating import SeparationReport
+from voicediff.report.separation_examples import one_of_each_kind
+from voicediff.report.separation_metrics import DIFFERENT, KINDS, ScoredRow, quality
+from voicediff.report.separation_report import SeparationReport
+from voicediff.report.separation_rows import (
+    MIXTURE,
+    TRUTH,
+    SeparatedRow,
+    read_separated,
+    track_name,
+)
+from voicediff.report.singing_rows import read_info
 from voicediff.report.table import plain
-from voicediff.report.voices import DIFFERENT, KINDS, ScoredRow, quality
 from voicediff.video.constants import SAMPLE_RATE
 
 Figures = dict[str, float]

@@ -1,1 +1,1 @@
-"""Gates: what a trained model must pass before it is believed; `voicediff doctor` runs them."""
+"""Checks: what a trained model must pass before it is believed; `voicediff doctor` runs them."""

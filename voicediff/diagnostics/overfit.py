@@ -10,7 +10,7 @@ from torch import nn
 
 from voicediff.config import plain
 from voicediff.data.separation.dataset import ListedMixtures
-from voicediff.diagnostics.gate import Gate
+from voicediff.diagnostics.check import Check
 from voicediff.diagnostics.video import listen, moved
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
@@ -19,7 +19,7 @@ from voicediff.networks.precision import bfloat16
 from voicediff.registry import Spec
 from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.training.options import Phase, Training, read_training
-from voicediff.training.turns import Turn, build_turns
+from voicediff.training.targets import OptimizationTarget, build_targets
 
 GAIN = 20.0  # dB SI-SDRi
 MIXTURES = 4
@@ -36,7 +36,7 @@ def overfit(
     count: int = MIXTURES,
     every: int = EVERY,
     progress: Progress = lambda step, gain: None,
-) -> Gate:
+) -> Check:
     """Train a fresh copy of the model's configuration on a few mixtures, until it knows them.
 
     Optimizer, batch size, clipping and precision are those of the phase that trains the predictor
@@ -49,12 +49,12 @@ def overfit(
     task = config.build_task(assets if assets.is_dir() else None)
     device = next(loaded.task.parameters()).device
     training = read_training(config)
-    phase, turn = teaching(training, task, steps)
+    phase, target = teaching(training, task, steps)
     items = [mixtures.item(i, 0) for i in range(min(count, len(mixtures)))]
     batches = [moved(b, device) for b in _batches(task, items, phase.batch_size)]
     sampler = None if task.predictor is not None else sampler
     gain, step = float("nan"), 0
-    for step in trained(task.to(device), phase, turn, training, batches):
+    for step in trained(task.to(device), phase, target, training, batches):
         if step % every and step < steps:
             continue
         gain = reached(task, batches, sampler)
@@ -64,7 +64,7 @@ def overfit(
     title = f"{len(items)} mixtures learned by heart: SI-SDRi"
     shown = f"{gain:.1f} dB after {step} steps"
     figures = {"value": gain, "steps": step, "seed": config.seed}
-    return Gate("overfit", title, shown, f"> {least:g} dB", gain > least, figures)
+    return Check("overfit", title, shown, f"> {least:g} dB", gain > least, figures)
 
 
 def fresh(config: Config) -> Config:
@@ -78,38 +78,38 @@ def fresh(config: Config) -> Config:
     )
 
 
-def teaching(training: Training, task: SpeechSeparation, steps: int) -> tuple[Phase, Turn]:
+def teaching(training: Training, task: SpeechSeparation, steps: int) -> tuple[Phase, OptimizationTarget]:
     """The first phase that trains the predictor or, without one, the generator; for so many steps."""
     wanted = ("predictor", "joint") if task.predictor is not None else ("generator",)
-    for phase, turns in zip(training.phases, build_turns(training, task), strict=True):
-        for turn in turns:
-            if turn.name in wanted:
+    for phase, targets in zip(training.phases, build_targets(training, task), strict=True):
+        for target in targets:
+            if target.name in wanted:
                 phase.steps = steps
-                return phase, turn
-    raise ConfigError(f"training.phases: no phase has a turn {' or '.join(wanted)}")
+                return phase, target
+    raise ConfigError(f"training.phases: no phase has a target {' or '.join(wanted)}")
 
 
 def trained(
     task: SpeechSeparation,
     phase: Phase,
-    turn: Turn,
+    target: OptimizationTarget,
     training: Training,
     batches: list[dict[str, Any]],
 ) -> Iterator[int]:
     """Take one step after the other, batches in turn; gives the number of steps taken."""
-    chosen = set(map(id, turn.parameters))
+    chosen = set(map(id, target.parameters))
     for parameter in task.parameters():
         parameter.requires_grad_(id(parameter) in chosen)
     device = next(task.parameters()).device.type
     for step, batch in enumerate(islice(cycle(batches), phase.steps)):
         task.train()
         with bfloat16(device, training.precision == "bf16"):
-            loss = task(batch, turn.name).loss / task.count(batch)
+            loss = task(batch, target.name).loss / task.count(batch)
         loss.backward()
-        nn.utils.clip_grad_norm_(turn.parameters, phase.clip or float("inf"))
-        turn.set_rate(step, phase.steps)
-        turn.optimizer.step()
-        turn.optimizer.zero_grad()
+        nn.utils.clip_grad_norm_(target.parameters, phase.clip or float("inf"))
+        target.set_rate(step, phase.steps)
+        target.optimizer.step()
+        target.optimizer.zero_grad()
         yield step + 1
 
 

@@ -1,4 +1,4 @@
-"""All gates of a separation model, in the order of the table."""
+"""All checks of a separation model, in the order of the table."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from voicediff.data.separation.dataset import ListedMixtures
-from voicediff.diagnostics.clock import flash_and_click
-from voicediff.diagnostics.gate import Gate, not_measured
-from voicediff.diagnostics.progress import training_gates
+from voicediff.diagnostics.av_sync import flash_and_click
+from voicediff.diagnostics.check import Check, not_measured
+from voicediff.diagnostics.diffusion_time import follows_face, loss_by_time
 from voicediff.diagnostics.structure import batches, frozen, transform
-from voicediff.diagnostics.times import follows_face, loss_by_time
-from voicediff.diagnostics.video import moved, video_gates
+from voicediff.diagnostics.training_progress import training_checks
+from voicediff.diagnostics.video import moved, video_checks
 from voicediff.diffusion.samplers import Sampler
 from voicediff.experiment import Experiment
 from voicediff.inference.separation import batches_of
@@ -23,30 +23,30 @@ COMPANY = 3  # mixtures that are separated alone and together
 SHORTER = (0, 9, 17)  # frames by which they are cut, so that there is padding
 
 
-def separation_gates(
+def separation_checks(
     loaded: Experiment,
     mixtures: ListedMixtures,
     sampler: Sampler | None,
     seed: int = 0,
     size: int = 8,
-) -> Iterator[Gate]:
-    """The gates one after the other, quick ones first; `size` mixtures are separated at once."""
+) -> Iterator[Check]:
+    """The checks one after the other, quick ones first; `size` mixtures are separated at once."""
     task: SpeechSeparation = loaded.task
     few = shortened(task, mixtures)
-    yield from training_gates(loaded)
+    yield from training_checks(loaded)
     yield from transform(task.stft)
     yield flash_and_click(task, read_training(loaded.config).phases[-1].data)
     yield from batches(task, few, sampler)
     device = next(task.parameters()).device
     yield frozen(task, moved(few, device))
     listed = list(batches_of(task, mixtures, size))
-    yield from diffusion_gates(task, [moved(b, device) for b in listed[:3]], listed)
-    yield from video_gates(task, listed, sampler, seed)
+    yield from diffusion_checks(task, [moved(b, device) for b in listed[:3]], listed)
+    yield from video_checks(task, listed, sampler, seed)
 
 
-def diffusion_gates(
+def diffusion_checks(
     task: SpeechSeparation, some: list[dict[str, Any]], listed: list[dict[str, Any]]
-) -> Iterator[Gate]:
+) -> Iterator[Check]:
     if task.diffusion is None:
         yield not_measured("times", "loss by bin of t", "the model has no generator")
         return

@@ -1,4 +1,4 @@
-"""Gates on singing models and vocoders: finite, the same in every batch, made for these mels."""
+"""Checks on singing models and vocoders: finite, the same in every batch, made for these mels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from voicediff.diagnostics.check import Check, below
 from voicediff.diagnostics.detectors import disagreement
-from voicediff.diagnostics.gate import Gate, below
+from voicediff.diagnostics.diffusion_time import loss_by_time
 from voicediff.diagnostics.structure import SAME
-from voicediff.diagnostics.times import loss_by_time
 from voicediff.diffusion.noise import SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import DataError
@@ -24,11 +24,11 @@ from voicediff.tasks.vocoder import Vocoding
 ITEMS = 3
 
 
-def singing_gates(task: SingingSynthesis, folder: Path, sampler: Sampler | None) -> list[Gate]:
+def singing_checks(task: SingingSynthesis, folder: Path, sampler: Sampler | None) -> list[Check]:
     """Sing the first lines of a feature folder, alone and together."""
-    gates = [mel_agreement(task, folder)]
-    if not gates[0].passed:
-        return gates  # what follows would read mels that mean something else
+    checks = [mel_agreement(task, folder)]
+    if not checks[0].passed:
+        return checks  # what follows would read mels that mean something else
     dataset = task.dataset(folder, False, {})
     items = [dataset.item(index, 0) for index in range(min(ITEMS, len(dataset)))]
 
@@ -38,25 +38,25 @@ def singing_gates(task: SingingSynthesis, folder: Path, sampler: Sampler | None)
         mels = task.generate(batch["score"], sampler, noise).mel.float()
         return [mel[:, : items[i]["mel"].shape[1]] for mel, i in zip(mels, indices, strict=True)]
 
-    gates += answers(sing, len(items))
-    gates.append(loss_by_time(task, [batch_of(task, items, range(len(items)))], "decoder", 16))
-    return gates
+    checks += answers(sing, len(items))
+    checks.append(loss_by_time(task, [batch_of(task, items, range(len(items)))], "decoder", 16))
+    return checks
 
 
-def vocoder_gates(task: Vocoding, folder: Path) -> list[Gate]:
+def vocoder_checks(task: Vocoding, folder: Path) -> list[Check]:
     """Make the sound of a few stretches of a feature folder, alone and together."""
-    gates = [mel_agreement(task, folder)]
-    if not gates[0].passed:
-        return gates
+    checks = [mel_agreement(task, folder)]
+    if not checks[0].passed:
+        return checks
     dataset = task.dataset(folder, False, {})
     items = [dataset.item(index, 0) for index in range(min(ITEMS, len(dataset)))]
-    return gates + answers(
+    return checks + answers(
         lambda indices: list(task.make(batch_of(task, items, indices))), len(items)
     )
 
 
 @torch.no_grad()
-def answers(answer: Callable[[list[int]], Sequence[Tensor]], count: int) -> list[Gate]:
+def answers(answer: Callable[[list[int]], Sequence[Tensor]], count: int) -> list[Check]:
     """Whether answers are finite and not silent, and the same alone and in batches."""
     alone = torch.cat([answer([index])[0].flatten() for index in range(count)])
     bad = int((~alone.isfinite()).sum())
@@ -65,12 +65,12 @@ def answers(answer: Callable[[list[int]], Sequence[Tensor]], count: int) -> list
     apart = disagreement(answer, count)
     title = f"batch {', '.join(map(str, range(1, count + 1)))}: largest difference"
     return [
-        Gate("finite", "outputs finite", shown, "all", moving, {"not_finite": bad}),
+        Check("finite", "outputs finite", shown, "all", moving, {"not_finite": bad}),
         below("batches", title, apart, SAME, "", 6),
     ]
 
 
-def mel_agreement(task: SingingSynthesis | Vocoding, folder: Path) -> Gate:
+def mel_agreement(task: SingingSynthesis | Vocoding, folder: Path) -> Check:
     """Whether the features were computed as the model wants its mels."""
     path = folder / "index.json"
     try:
@@ -80,7 +80,7 @@ def mel_agreement(task: SingingSynthesis | Vocoding, folder: Path) -> Gate:
     except (ValueError, KeyError) as error:
         raise DataError(f"{path}: damaged ({error}); run stage 2 again") from error
     wanted, title = task.mel.hash, "mel description of the features"
-    return Gate("mel", title, found, f"= {wanted}", found == wanted, {"model": wanted})
+    return Check("mel", title, found, f"= {wanted}", found == wanted, {"model": wanted})
 
 
 def batch_of(

@@ -1,4 +1,4 @@
-"""Gates on how a separator is built: its transform, its batches, its frozen parts."""
+"""Checks on how a separator is built: its transform, its batches, its frozen parts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from voicediff.audio import STFT
+from voicediff.diagnostics.check import Check, above, below, not_measured
 from voicediff.diagnostics.detectors import disagreement, round_trip, touching
-from voicediff.diagnostics.gate import Gate, above, below, not_measured
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.diffusion.samplers import Sampler
 from voicediff.tasks.avss.model import SpeechSeparation, voice_seeds
@@ -26,7 +26,7 @@ UNTOUCHED = 1e-5  # relative; the order of summing stays the same
 LENGTHS = (32640, 16001)  # samples; one fits no hop
 
 
-def transform(stft: STFT) -> list[Gate]:
+def transform(stft: STFT) -> list[Check]:
     """Analysis and synthesis as the model is configured."""
     spectra = [stft(torch.zeros(1, samples)) for samples in LENGTHS]
     wrong = [
@@ -37,11 +37,13 @@ def transform(stft: STFT) -> list[Gate]:
     quality = math.nan if wrong else min(round_trip(stft, samples) for samples in LENGTHS)
     return [
         above("stft", "STFT and back: SI-SDR", quality, ROUND_TRIP, "dB"),
-        Gate("length", "STFT and back: samples", "other" if wrong else "equal", "equal", not wrong),
+        Check(
+            "length", "STFT and back: samples", "other" if wrong else "equal", "equal", not wrong
+        ),
     ]
 
 
-def batches(task: SpeechSeparation, batch: dict[str, Any], sampler: Sampler | None) -> list[Gate]:
+def batches(task: SpeechSeparation, batch: dict[str, Any], sampler: Sampler | None) -> list[Check]:
     """Whether mixtures (at least 3, of several lengths) are separated alike in every company.
 
     In single precision: in bfloat16 sums of another order differ in the third digit.
@@ -88,28 +90,28 @@ class Separating:
         return [v[:, : int(n) * HOP] for v, n in zip(voices, frames, strict=True)]
 
 
-def frozen(task: Task, batch: dict[str, Any]) -> Gate:
-    """How many parts that a turn does not train run in train mode while it is trained.
+def frozen(task: Task, batch: dict[str, Any]) -> Check:
+    """How many parts that a target does not train run in train mode while it is trained.
 
-    Each turn is run on a copy of the model, parameters thawed and frozen as the trainer does it.
+    Each target is run on a copy of the model, parameters thawed and frozen as the trainer does it.
     """
     title = "frozen parts in train mode"
     loose: set[str] = set()
     asked = 0
-    for turn, prefixes in task.turns.items():
+    for target, prefixes in task.targets.items():
         copied = copy.deepcopy(task).train()
         never = {name for name, p in copied.named_parameters() if not p.requires_grad}
         for name, parameter in copied.named_parameters():
             parameter.requires_grad_(name.startswith(tuple(prefixes)) and name not in never)
         with running(copied) as modes, torch.no_grad():
-            copied(batch, turn)
+            copied(batch, target)
         resting = {name for name in modes if _is_frozen(copied, name, tuple(prefixes))}
         asked += len(resting)
-        loose |= {f"{name} ({turn})" for name in resting if modes[name]}
+        loose |= {f"{name} ({target})" for name in resting if modes[name]}
     if not asked:
         return not_measured("frozen", title, "nothing is ever frozen")
     shown = f"{len(loose)} of {asked}" + (f", e.g. {min(loose)}" if loose else "")
-    return Gate("frozen", title, shown, "0", not loose, {"names": sorted(loose), "of": asked})
+    return Check("frozen", title, shown, "0", not loose, {"names": sorted(loose), "of": asked})
 
 
 @contextmanager

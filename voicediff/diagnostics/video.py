@@ -1,4 +1,4 @@
-"""Gates on what a separator does with its video: whose voice, and what without the picture."""
+"""Checks on what a separator does with its video: whose voice, and what without the picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from voicediff.data.separation.mixtures import SAME_VOICE
-from voicediff.diagnostics.gate import Gate, above, below, not_measured, told
+from voicediff.diagnostics.check import Check, above, below, not_measured, reported
 from voicediff.diffusion.samplers import Sampler
 from voicediff.inference.separation import separate_batch
 from voicediff.networks.losses import si_sdr
@@ -58,44 +58,44 @@ def shuffled(mouth: Tensor) -> Tensor:
     return mouth[:, :, torch.randperm(mouth.shape[2], generator=draw)]
 
 
-def video_gates(
+def video_checks(
     task: SpeechSeparation,
     batches: Iterable[dict[str, Any]],
     sampler: Sampler | None,
     seed: int = 0,
-) -> list[Gate]:
+) -> list[Check]:
     """Separate a list as it is, and its same-voice mixtures with videos that tell nothing."""
     batches = list(batches)
     heard = listen(task, batches, sampler, seed)
-    gates = [quality(task, heard, sampler)]
+    checks = [quality(task, heard, sampler)]
     if batches[0]["sources"].shape[1] < 2 or (task.lips is None and task.identity is None):
         why = "one voice" if batches[0]["sources"].shape[1] < 2 else "the model sees no video"
-        return gates + [not_measured(name, title, why) for name, title in TITLES.items()]
-    gates.append(below("swap", TITLES["swap"], heard.swap.mean().item(), SWAP, "dB"))
+        return checks + [not_measured(name, title, why) for name, title in TITLES.items()]
+    checks.append(below("swap", TITLES["swap"], heard.swap.mean().item(), SWAP, "dB"))
     right = 100 * heard.right.float().mean().item()
-    gates.append(above("selection", TITLES["selection"], right, RIGHT, "%"))
-    return gates + costs(task, batches, heard, sampler, seed)
+    checks.append(above("selection", TITLES["selection"], right, RIGHT, "%"))
+    return checks + costs(task, batches, heard, sampler, seed)
 
 
 def costs(
     task: SpeechSeparation, batches: list[dict[str, Any]], heard: Heard, sampler, seed: int
-) -> list[Gate]:
+) -> list[Check]:
     """What the picture is worth where only the lips tell the voices apart."""
     only = [same for same in map(only_same, batches) if same]
     why = "" if only else "the list has no pair of the same voice"
     why = "the model sees no lips" if task.lips is None else why
-    gates = []
+    checks = []
     for name, change in (("zeroed", black), ("shuffled", shuffled)):
         if why:
-            gates.append(not_measured(name, TITLES[name], why))
+            checks.append(not_measured(name, TITLES[name], why))
             continue
         without = listen(task, only, sampler, seed, change).gain.mean().item()
         cost = heard.gain[heard.same].mean().item() - without
-        gates.append(above(name, TITLES[name], cost, COST, "dB"))
-    return gates
+        checks.append(above(name, TITLES[name], cost, COST, "dB"))
+    return checks
 
 
-def quality(task: SpeechSeparation, heard: Heard, sampler: Sampler | None) -> Gate:
+def quality(task: SpeechSeparation, heard: Heard, sampler: Sampler | None) -> Check:
     """SI-SDRi of predictor and of predictor with generator, side by side."""
     shown, figures = [], {}
     for kind, chosen in (("different", ~heard.same), ("same", heard.same)):
@@ -110,7 +110,7 @@ def quality(task: SpeechSeparation, heard: Heard, sampler: Sampler | None) -> Ga
             figures[f"final_{kind}"] = final
             parts.append(f"{'with ' if parts else ''}generator {final:+.2f}")
         shown.append(f"{kind}: {', '.join(parts)}")
-    return told("quality", "SI-SDRi in dB by kind of pair", "; ".join(shown), **figures)
+    return reported("quality", "SI-SDRi in dB by kind of pair", "; ".join(shown), **figures)
 
 
 @torch.no_grad()

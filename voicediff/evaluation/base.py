@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.registry import build
+from voicediff.report.measurement_log import MeasurementLog
 from voicediff.report.nfe import Judged, Measured
 from voicediff.report.settings import Setting
 from voicediff.report.table import Column
-from voicediff.report.work import Work
 
 Figures = dict[str, float | None]
 
@@ -50,14 +50,14 @@ class Measurement(ABC):
         Raises ConfigError where the model's process does not allow it.
         """
 
-    def reference(self, work: Work, name: str) -> Mapping[str, float | None]:
+    def reference(self, work: MeasurementLog, name: str) -> Mapping[str, float | None]:
         """The figures of a reference, measured now if not yet done."""
         if name not in work.done:
             scores, rtf = self.refer(name)
             work.add(name, {"spec": None, "scores": scores, "rtf": rtf})
         return work.done[name]["scores"]
 
-    def once(self, work: Work, setting: Setting) -> Measured:
+    def once(self, work: MeasurementLog, setting: Setting) -> Measured:
         """The measurement of a setting, made now if not yet done; maybe a refusal."""
         spec = dict(setting.spec)
         if work.done.get(setting.key, {}).get("spec") != spec:

@@ -17,7 +17,7 @@ from voicediff.evaluation.base import Figures, Measurement
 from voicediff.inference.separation import batches_of, separate_batch
 from voicediff.metrics import SeparatedTrack, improved, mean_by_group, score_track, separation_metrics
 from voicediff.report.nfe import Judged
-from voicediff.report.voices import QUALITY
+from voicediff.report.separation_metrics import QUALITY
 from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.video.constants import HOP, SAMPLE_RATE
 

@@ -19,7 +19,7 @@ from voicediff.evaluation.base import Figures, Measurement
 from voicediff.metrics import Item, score_row, singing_metrics
 from voicediff.registry import build
 from voicediff.report.nfe import Judged
-from voicediff.report.singing import SPECTRUM
+from voicediff.report.singing_metrics import SPECTRUM
 from voicediff.tasks.svs.model import SingingSynthesis
 from voicediff.vocoders import Vocoder
 

@@ -14,6 +14,7 @@ from voicediff.audio.wav import require_complete
 from voicediff.errors import DataError
 from voicediff.video.constants import FACE, HOP, MOUTH, SAMPLE_RATE
 from voicediff.video.crops import cut
+from voicediff.video.disk_array import DiskArray
 from voicediff.video.faces import FaceDetector
 from voicediff.video.people import Person
 from voicediff.video.reading import (
@@ -25,7 +26,6 @@ from voicediff.video.reading import (
     read_frames,
     stream_sound,
 )
-from voicediff.video.spool import Spool
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Footage:
 
     path: Path
     begin: float
-    sound: Spool
+    sound: DiskArray
     moving: bool
     troubles: list[str] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Footage:
 class Cut:
     """What a model sees of one person: mouths (T, 96, 96), which are real (T,), a face (224, 224, 3)."""
 
-    mouth: Spool | np.ndarray
+    mouth: DiskArray | np.ndarray
     valid: np.ndarray
     face: np.ndarray
 
@@ -80,7 +80,7 @@ def open_footage(path: str | Path, start: float = 0.0, end: float | None = None)
     """Read the sound of seconds [start, end) of a file. Raises DataError where there is none."""
     path = Path(path)
     begin = begin_of(path) + start
-    footage = Footage(path, begin, Spool((), np.float32), has_video(path))
+    footage = Footage(path, begin, DiskArray((), np.float32), has_video(path))
     most = np.inf if end is None else round((end - start) * SAMPLE_RATE)
     try:
         for piece in stream_sound(path, begin):
@@ -112,7 +112,7 @@ def _look_for_more(footage: Footage, start: float) -> None:
 def cut_people(pictures: Iterator[tuple[np.ndarray, bool]], people: Sequence[Person]) -> list[Cut]:
     """Cut mouths and faces, picture by picture; each person's face from the middle of its time."""
     cuts = [
-        Cut(Spool((MOUTH, MOUTH), np.uint8), p.mouth.valid, np.zeros((FACE, FACE, 3), np.uint8))
+        Cut(DiskArray((MOUTH, MOUTH), np.uint8), p.mouth.valid, np.zeros((FACE, FACE, 3), np.uint8))
         for p in people
     ]
     middles = [_middle(person.face.valid) for person in people]

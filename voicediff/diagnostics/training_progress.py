@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from voicediff.diagnostics.check import Check, below, reported
 from voicediff.diagnostics.detectors import start_left
-from voicediff.diagnostics.gate import Gate, below, told
 from voicediff.experiment import Experiment
 from voicediff.training.average import decay_at
 from voicediff.training.options import Average, Training, read_training
@@ -11,19 +11,19 @@ from voicediff.training.options import Average, Training, read_training
 LEFT = 1.0  # % of the weights a phase began with
 
 
-def training_gates(loaded: Experiment) -> list[Gate]:
+def training_checks(loaded: Experiment) -> list[Check]:
     """Steps of every phase, and what the average still holds of the weights each began with."""
     training = read_training(loaded.config)
     done = steps_done(training, loaded.step)
     listed = ", ".join(f"{name} {steps}" for name, steps in done.items())
-    steps = told("steps", "optimiser steps", f"{loaded.step}: {listed}", **done)
+    steps = reported("steps", "optimiser steps", f"{loaded.step}: {listed}", **done)
     counts = [count for count in done.values() if count]
     left = [100 * start_left(lambda n: decay_at(n, training.ema), count - 1) for count in counts]
     worst = max(left, default=100.0)
     ages = ", ".join(f"{age(training.ema, count):.0f}" for count in counts)
     return [
         steps,
-        told("ema", "EMA: mean age of the weights, by phase", f"{ages or 'no'} updates"),
+        reported("ema", "EMA: mean age of the weights, by phase", f"{ages or 'no'} updates"),
         below("start", "EMA: first weights left, at most", worst, LEFT, "%", 2),
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 from voicediff.files import write_text
 
 
-class Work:
+class MeasurementLog:
     """JSON lines: what decides all results, then one finished measurement a line.
 
     Measurements of other facts (another model, data, seed) are forgotten, and so is a line that a

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voicediff.diagnostics.gate import Gate, above
+from voicediff.diagnostics.check import Check, above
 from voicediff.diffusion.model import Diffusion, DiffusionLosses
 from voicediff.diffusion.noise import SeededNoise, item_seed
 from voicediff.networks.conditions import Conditions
@@ -21,32 +21,32 @@ BINS = 5
 FOLLOWED = 95.0  # %
 
 
-def loss_by_time(task: Task, batches: Iterable[dict[str, Any]], turn: str, draws: int = 4) -> Gate:
+def loss_by_time(task: Task, batches: Iterable[dict[str, Any]], target: str, draws: int = 4) -> Check:
     """Mean loss in each bin of t, and the estimate's squared error relative to mu's.
 
     The second is what matters: below 1 the decoder knows more of the data than its mean says. A
     noise-predicting model may be far above 1 near t = 1 with a loss that looks fine.
     """
     title = f"loss by bin of t (0 to 1, {BINS} bins)"
-    found = [measured for batch in batches for measured in _of(task, batch, turn, draws)]
+    found = [measured for batch in batches for measured in _of(task, batch, target, draws)]
     t, loss, ratio = (torch.cat(column) for column in zip(*found, strict=True))
     bins = (t * BINS).long().clamp(0, BINS - 1)
     means, ratios = ([_mean(values[bins == b]) for b in range(BINS)] for values in (loss, ratio))
     finite = bool(loss.isfinite().all() and ratio.isfinite().all())
     shown = f"{' '.join(map(_text, means))} (error to mu's: {' '.join(map(_text, ratios))})"
     figures = {"losses": means, "errors": ratios, "bins": BINS}
-    return Gate("times", title, shown, "finite", finite, figures)
+    return Check("times", title, shown, "finite", finite, figures)
 
 
 @torch.no_grad()
 def _of(
-    task: Task, batch: dict[str, Any], turn: str, draws: int
+    task: Task, batch: dict[str, Any], target: str, draws: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """t, loss and error relative to mu's, (B,) each, for several draws of t and noise."""
     for draw in range(draws):
         seeds = [item_seed("times", draw, seed) for seed in batch["seeds"]]
         with recorded(task.diffusion) as calls:
-            task(batch | {"seeds": seeds}, turn)
+            task(batch | {"seeds": seeds}, target)
         for call in calls:
             found = call.losses
             error, mean = (
@@ -89,7 +89,7 @@ def recorded(diffusion: Diffusion) -> Iterator[list[Call]]:
 
 
 @torch.no_grad()
-def follows_face(task: Task, batches: Iterable[dict[str, Any]]) -> Gate:
+def follows_face(task: Task, batches: Iterable[dict[str, Any]]) -> Check:
     """How often the estimate where sampling starts is the face's voice, the state being the other's.
 
     In training the state at t_max is made from the voice itself. A process that does not forget it

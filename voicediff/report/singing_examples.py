@@ -15,9 +15,9 @@ from voicediff.audio import MelSpec, f0, log_mel, mel_filters, read_wav
 from voicediff.errors import ConfigError
 from voicediff.music.score import Score
 from voicediff.report.chart import Side, pair
-from voicediff.report.decoded import Row, read_info
 from voicediff.report.page import Clip, Example, Pair
 from voicediff.report.picture import Bar, Picture, spectrogram_image
+from voicediff.report.singing_rows import Row, read_info
 from voicediff.report.sound import Encoded
 from voicediff.text import hangul
 from voicediff.text.phones import from_spoken

@@ -1,4 +1,4 @@
-"""One gate: what was measured, what it may be, whether it was passed; and a table of them."""
+"""One check: what was measured, what it may be, whether it was passed; and a table of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORDS = {True: "yes", False: "NO", None: MISSING}
 
 
 @dataclass(frozen=True)
-class Gate:
+class Check:
     """The outcome of one check.
 
     Attributes:
@@ -33,31 +33,31 @@ class Gate:
         return asdict(self)
 
 
-def above(name: str, title: str, value: float, least: float, unit: str, digits: int = 1) -> Gate:
+def above(name: str, title: str, value: float, least: float, unit: str, digits: int = 1) -> Check:
     """Passed above a limit; nan never is."""
     shown, limit = f"{value:.{digits}f} {unit}".strip(), f"> {least:g} {unit}".strip()
-    return Gate(name, title, shown, limit, value > least, {"value": value})
+    return Check(name, title, shown, limit, value > least, {"value": value})
 
 
-def below(name: str, title: str, value: float, most: float, unit: str, digits: int = 1) -> Gate:
+def below(name: str, title: str, value: float, most: float, unit: str, digits: int = 1) -> Check:
     """Passed below a limit; nan never is."""
     shown, limit = f"{value:.{digits}f} {unit}".strip(), f"< {most:g} {unit}".strip()
-    return Gate(name, title, shown, limit, value < most, {"value": value})
+    return Check(name, title, shown, limit, value < most, {"value": value})
 
 
-def told(name: str, title: str, measured: str, **figures: Any) -> Gate:
+def reported(name: str, title: str, measured: str, **figures: Any) -> Check:
     """Nothing to pass: printed so that it is seen."""
-    return Gate(name, title, measured, figures=figures)
+    return Check(name, title, measured, figures=figures)
 
 
-def not_measured(name: str, title: str, why: str) -> Gate:
-    return Gate(name, title, f"not measured: {why}")
+def not_measured(name: str, title: str, why: str) -> Check:
+    return Check(name, title, f"not measured: {why}")
 
 
-def table(gates: Iterable[Gate]) -> str:
-    """Columns for a terminal: gate, measured, limit, passed."""
-    rows = [("gate", "measured", "limit", "passed")]
-    rows += [(g.title, g.measured, g.limit, WORDS[g.passed]) for g in gates]
+def table(checks: Iterable[Check]) -> str:
+    """Columns for a terminal: check, measured, limit, passed."""
+    rows = [("check", "measured", "limit", "passed")]
+    rows += [(g.title, g.measured, g.limit, WORDS[g.passed]) for g in checks]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
         "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]])
@@ -66,5 +66,5 @@ def table(gates: Iterable[Gate]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def failed(gates: Iterable[Gate]) -> list[Gate]:
-    return [gate for gate in gates if gate.passed is False]
+def failed(checks: Iterable[Check]) -> list[Check]:
+    return [check for check in checks if check.passed is False]

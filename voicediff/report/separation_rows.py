@@ -18,7 +18,7 @@ import numpy as np
 from voicediff.audio import read_wav
 from voicediff.data.separation.mixtures import MixtureList, read_list
 from voicediff.errors import DataError
-from voicediff.report.decoded import read_info
+from voicediff.report.singing_rows import read_info
 from voicediff.video.constants import SAMPLE_RATE
 
 TRUTH, MIXTURE = "truth", "mixture"

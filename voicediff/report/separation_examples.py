@@ -15,9 +15,9 @@ from voicediff.audio import STFT
 from voicediff.data.separation.mixtures import Mixture
 from voicediff.report.page import Clip, Example, Pair
 from voicediff.report.picture import Picture, spectrogram_image
-from voicediff.report.separated import MIXTURE, SeparatedRow
+from voicediff.report.separation_metrics import KINDS, ScoredRow
+from voicediff.report.separation_rows import MIXTURE, SeparatedRow
 from voicediff.report.sound import Encoded
-from voicediff.report.voices import KINDS, ScoredRow
 from voicediff.video.constants import SAMPLE_RATE
 
 RANGE = 70.0  # dB of a picture, below the loudest place of the mixture

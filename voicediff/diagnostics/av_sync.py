@@ -17,7 +17,7 @@ from voicediff.data.separation.clips import Clip, write_clip
 from voicediff.data.separation.dataset import MixtureOptions
 from voicediff.data.separation.mixtures import PROTOCOLS, Entry
 from voicediff.data.separation.talks import Prepared, write_prepared
-from voicediff.diagnostics.gate import Gate, below, not_measured
+from voicediff.diagnostics.check import Check, below, not_measured
 from voicediff.diagnostics.video import moved
 from voicediff.networks.conditions import Conditions
 from voicediff.networks.precision import widened
@@ -32,7 +32,7 @@ ROOM = FPS  # frames by which a clip is longer than a crop: begins at every fram
 CLIPS = 8
 
 
-def flash_and_click(task: SpeechSeparation, options: Mapping[str, Any], crops: int = 48) -> Gate:
+def flash_and_click(task: SpeechSeparation, options: Mapping[str, Any], crops: int = 48) -> Check:
     """Largest distance in ms between a flash and its click, over crops that the task's dataset draws.
 
     Each of a few clips has one frame with both. The lip encoder is replaced by the brightness of
@@ -135,18 +135,18 @@ class _Arrived(Exception):
 @torch.no_grad()
 def at_door(task: SpeechSeparation, batch: dict[str, Any]) -> tuple[Tensor, Conditions]:
     """The mixture's spectrum (B S, 2, F, T) and the conditions as the first network gets them."""
-    network, turn, place = task.predictor, "predictor", 0
+    network, target, place = task.predictor, "predictor", 0
     if network is None:
-        network, turn, place = task.diffusion.decoder, "generator", 2
+        network, target, place = task.diffusion.decoder, "generator", 2
 
     def stop(module: nn.Module, inputs: tuple) -> None:
         raise _Arrived(inputs[place], inputs[place + 1])
 
     hook = network.register_forward_pre_hook(stop)
     try:
-        task(batch, turn)
+        task(batch, target)
     except _Arrived as arrived:
         return arrived.spectrum, arrived.cond
     finally:
         hook.remove()
-    raise RuntimeError(f"the turn {turn} does not ask its network")
+    raise RuntimeError(f"the target {target} does not ask its network")

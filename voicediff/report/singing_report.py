@@ -9,13 +9,13 @@ from typing import Any
 
 from voicediff.audio import MelSpec
 from voicediff.files import whole_folder, write_json, write_text
-from voicediff.report import singing
-from voicediff.report.decoded import Row, song_folders
+from voicediff.report import singing_metrics
 from voicediff.report.environment import environment, facts
 from voicediff.report.markdown import results
 from voicediff.report.page import Example, Page
-from voicediff.report.singing import Scored
-from voicediff.report.songs import Line, SongExamples
+from voicediff.report.singing_examples import Line, SongExamples
+from voicediff.report.singing_metrics import Scored
+from voicediff.report.singing_rows import Row, song_folders
 
 LEAD = "Singing from notes and lyrics that training never saw."
 READING = (
@@ -46,10 +46,10 @@ class SingingReport:
         self.decoded, self.scored, self.lines, self.mel = decoded, scored, lines, mel
         self.rows = [item.row for item in scored]
         self.environment = environment(versions)
-        self.tables = singing.tables(scored)
+        self.tables = singing_metrics.tables(scored)
         charts = {
-            "quality_over_calls": singing.quality_over_calls(scored),
-            "loss_over_t": singing.training_loss(decoded.parent / "log.csv"),
+            "quality_over_calls": singing_metrics.quality_over_calls(scored),
+            "loss_over_t": singing_metrics.training_loss(decoded.parent / "log.csv"),
         }
         self.charts = {name: chart for name, chart in charts.items() if chart is not None}
 
@@ -100,7 +100,7 @@ class SingingReport:
         """The text of RESULTS.md."""
         return results(
             self.title, f"{LEAD} {READING.replace('grey', 'first')}", self.facts(), self.tables,
-            singing.NOTES, pictures, facts(self.environment),
+            singing_metrics.NOTES, pictures, facts(self.environment),
         )  # fmt: skip
 
     def page(self, examples: list[Example]) -> Page:
@@ -111,7 +111,7 @@ class SingingReport:
             facts=self.facts(),
             reading=READING,
             tables=self.tables,
-            notes=singing.NOTES,
+            notes=singing_metrics.NOTES,
             charts=list(self.charts.values()),
             left="The recording",
             choices=choices,

@@ -9,15 +9,15 @@ from typing import Any
 
 from voicediff.data.separation.mixtures import Mixture, MixtureList
 from voicediff.files import whole_folder, write_json, write_text
-from voicediff.report import voices
+from voicediff.report import separation_metrics
 from voicediff.report.chart import Chart
 from voicediff.report.environment import environment, facts
 from voicediff.report.markdown import results
-from voicediff.report.mixing import MixtureExamples
 from voicediff.report.page import Page
-from voicediff.report.separated import SeparatedRow, chosen_row
-from voicediff.report.singing import training_loss
-from voicediff.report.voices import ScoredRow
+from voicediff.report.separation_examples import MixtureExamples
+from voicediff.report.separation_metrics import ScoredRow
+from voicediff.report.separation_rows import SeparatedRow, chosen_row
+from voicediff.report.singing_metrics import training_loss
 from voicediff.video.constants import FPS
 
 LEAD = "Voices of people whom training never saw, separated by their lips."
@@ -51,7 +51,7 @@ class SeparationReport:
         self.folder, self.made, self.truth, self.scored = folder, made, truth, scored
         self.missing, self.robustness = missing, robustness
         self.environment = environment(versions)
-        self.tables = voices.tables(scored, robustness)
+        self.tables = separation_metrics.tables(scored, robustness)
         chosen = chosen_row([item.row for item in scored])
         self.chosen = next(i for i in scored if i.row is (chosen or scored[-1].row))
         self.charts = self._charts()
@@ -95,7 +95,7 @@ class SeparationReport:
         """The text of RESULTS.md."""
         reading = READING.replace("The grey", "The first")
         return results(
-            self.title, f"{LEAD} {reading}", self.facts(), self.tables, voices.NOTES, pictures,
+            self.title, f"{LEAD} {reading}", self.facts(), self.tables, separation_metrics.NOTES, pictures,
             facts(self.environment),
         )  # fmt: skip
 
@@ -106,7 +106,7 @@ class SeparationReport:
             facts=self.facts(),
             reading=READING,
             tables=self.tables,
-            notes=voices.NOTES,
+            notes=separation_metrics.NOTES,
             charts=list(self.charts.values()),
             left="The ground truth",
             choices={item.row.name: item.row.title for item in self.scored},
@@ -136,7 +136,7 @@ class SeparationReport:
 
     def _charts(self) -> dict[str, Chart]:
         charts = {
-            "quality_over_calls": voices.quality_over_calls(self.scored),
+            "quality_over_calls": separation_metrics.quality_over_calls(self.scored),
             "loss_over_t": training_loss(self.folder.parent / "log.csv"),
         }
         return {name: chart for name, chart in charts.items() if chart is not None}
@@ -150,7 +150,7 @@ class SeparationReport:
                 found[chart.caption] = f"pictures/{name}.png"
             for mixture in shown:
                 (folder / f"{mixture.id}.png").write_bytes(maker.picture(mixture).data)
-                kind = voices.KINDS.get(mixture.pair, mixture.pair)
+                kind = separation_metrics.KINDS.get(mixture.pair, mixture.pair)
                 found[f"{kind} ({mixture.id}): mixture, predictor, final, ground truth"] = (
                     f"pictures/{mixture.id}.png"
                 )

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 
 
-class Spool:
+class DiskArray:
     """Rows of one shape in a temporary file that vanishes with the object.
 
     Unlike a memory map it is read by copying, so that what was read does not count as the

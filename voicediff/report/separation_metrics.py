@@ -10,7 +10,7 @@ from typing import Any
 from voicediff.data.separation.mixtures import ALONE, SAME_VOICE
 from voicediff.report.chart import Chart, curves
 from voicediff.report.robustness import LEAST_KEPT, LEAST_MEAN, LEAST_SHARE, LEAST_TRACK
-from voicediff.report.separated import MIXTURE, SeparatedRow
+from voicediff.report.separation_rows import MIXTURE, SeparatedRow
 from voicediff.report.table import Column, Row, Table
 
 QUALITY = (

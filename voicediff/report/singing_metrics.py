@@ -12,7 +12,7 @@ import numpy as np
 
 from voicediff.errors import DataError
 from voicediff.report.chart import Chart, curves, loss_by_time
-from voicediff.report.decoded import Row as DecodedRow
+from voicediff.report.singing_rows import Row as DecodedRow
 from voicediff.report.table import Column, Row, Table
 
 SPECTRUM = (
