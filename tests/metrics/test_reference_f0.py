@@ -7,9 +7,15 @@ import pytest
 
 from voicediff.audio import MelSpec
 from voicediff.errors import ConfigError, DataError
-from voicediff.metrics import Item, score_row, singing_metrics
-from voicediff.metrics import reference_f0
-from voicediff.metrics.reference_f0 import MARGIN, cached_pyin, note_ranges, pyin_f0, true_f0, with_f0
+from voicediff.metrics import Item, reference_f0, score_row, singing_metrics
+from voicediff.metrics.reference_f0 import (
+    MARGIN,
+    cached_pyin,
+    note_ranges,
+    pyin_f0,
+    true_f0,
+    with_f0,
+)
 from voicediff.music.score import Note, Score
 
 SPEC = MelSpec(sample_rate=16000, n_fft=512, hop=160, win=512, n_mels=40, fmax=8000.0)

@@ -12,11 +12,11 @@ from voicediff.bin.main import main
 from voicediff.corpora.csd.tunes import held_out_tunes, training_tunes
 from voicediff.errors import DataError
 from voicediff.music import Note, Score, read_score, write_midi
+from voicediff.music.cross_check import lint_csd, songs_of
 from voicediff.music.lint import lint_song, write_repaired
 from voicediff.music.melody import RawNote
 from voicediff.music.problems import check_notes
 from voicediff.music.repair import repair_csd
-from voicediff.music.cross_check import lint_csd, songs_of
 
 REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[3] / "shared/data/real"))
 STAR = REAL / "little_star"

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from voicediff.errors import DataError
+from voicediff.music.cross_check import lint_csd, songs_of
 from voicediff.music.lint import check_score, lint_song, write_repaired
 from voicediff.music.problems import RANGE, Problem
 from voicediff.music.reading import READERS, read_score
 from voicediff.music.repair import repair_csd
-from voicediff.music.cross_check import lint_csd, songs_of
 from voicediff.text.lyrics import numbers_of
 
 

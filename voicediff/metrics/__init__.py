@@ -23,8 +23,8 @@ __all__ = [
     "improved",
     "mean_by_group",
     "score_row",
-    "score_utterances",
     "score_track",
+    "score_utterances",
     "separation_metrics",
     "singing_metrics",
 ]

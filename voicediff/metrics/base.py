@@ -68,7 +68,9 @@ class Item:
     def cut(self, frames: int, hop: int) -> Item:
         """The first `frames` frames."""
         by_frame = (self.mel, self.wav_mel, self.f0, self.periodicity)
-        mel, wav_mel, pitch, periodicity = (None if x is None else x[..., :frames] for x in by_frame)
+        mel, wav_mel, pitch, periodicity = (
+            None if x is None else x[..., :frames] for x in by_frame
+        )
         wav = None if self.wav is None else self.wav[: frames * hop]
         return replace(self, mel=mel, wav_mel=wav_mel, f0=pitch, periodicity=periodicity, wav=wav)
 

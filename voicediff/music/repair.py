@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from voicediff.errors import DataError
+from voicediff.music.cross_check import SongFiles, faulty_files, read_song_files
 from voicediff.music.csd import find_slurs, write_csd
 from voicediff.music.melody import RawNote
 from voicediff.music.score import Note, Score
 from voicediff.music.sequences import align_sequences, syllable_cost, written_cost
-from voicediff.music.cross_check import SongFiles, faulty_files, read_song_files
 from voicediff.text import phones
 from voicediff.text.phones import Syllable
 
