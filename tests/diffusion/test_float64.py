@@ -117,10 +117,10 @@ def test_sums_of_the_log_are_exact():
     sums = Meter(SimpleNamespace(device=DEVICE, reduce=lambda x, _: x, is_main_process=True))
     small = torch.tensor(1e-9).to(DEVICE)
     losses = Losses(small, {"part": small}, small[None], small[None])
-    sums.add("turn/loss", torch.ones((), device=DEVICE), 0)
+    sums.add("target/loss", torch.ones((), device=DEVICE), 0)
     for _ in range(10):
-        sums.add_losses("turn", losses, 1)
+        sums.add_losses("target", losses, 1)
     kept = sums.totals()
     sums.restore(kept)
     assert sums.totals() == kept
-    assert math.isclose(sums.means()["turn/loss"], 0.1 + 1e-9, rel_tol=1e-12)
+    assert math.isclose(sums.means()["target/loss"], 0.1 + 1e-9, rel_tol=1e-12)

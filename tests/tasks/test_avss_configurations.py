@@ -17,7 +17,7 @@ from voicediff.networks.cost import macs, parameters
 from voicediff.registry import build
 from voicediff.tasks.avss.model import voice_seeds
 from voicediff.training.options import read_training
-from voicediff.training.turns import build_turns
+from voicediff.training.targets import build_targets
 
 CONF = Path(__file__).parents[2] / "egs" / "lrs3" / "avss" / "conf"
 FILES = sorted(CONF.glob("train_*.yaml"))
@@ -73,16 +73,16 @@ def test_trains_a_step_of_each_turn_and_separates(path):
     task, training = config.build_task(), read_training(config)
     voices = training.phases[-1].data.get("voices", 2)
     batch, done = batch_of(voices), set()
-    for turn in (turn for turns in build_turns(training, task) for turn in turns):
-        if turn.name in done:
+    for target in (target for targets in build_targets(training, task) for target in targets):
+        if target.name in done:
             continue
-        done.add(turn.name)
-        biases = [parameter for parameter in turn.parameters if parameter.dim() == 1]
+        done.add(target.name)
+        biases = [parameter for parameter in target.parameters if parameter.dim() == 1]
         before = torch.cat([bias.detach().clone() for bias in biases])
-        loss = task.train()(batch, turn.name).loss
+        loss = task.train()(batch, target.name).loss
         loss.backward()
-        turn.set_rate(50, 100)
-        turn.optimizer.step()
+        target.set_rate(50, 100)
+        target.optimizer.step()
         assert loss.isfinite()
         assert not torch.equal(torch.cat([bias.detach() for bias in biases]), before)
     sampler = None if task.diffusion is None else config.build_sampler().with_nfe(2)

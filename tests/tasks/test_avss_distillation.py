@@ -1,4 +1,4 @@
-"""The generator of separation as a student: turns, teacher, and samples in one call."""
+"""The generator of separation as a student: targets, teacher, and samples in one call."""
 
 import copy
 from pathlib import Path
@@ -65,9 +65,9 @@ def test_the_student_alone_learns_and_separates_in_one_call(predictor):
     task.begin(Path("exp/teacher"))
     before, batch = copy.deepcopy(task.state_dict()), batch_of()
     optimizer = torch.optim.Adam(task.diffusion.parameters(), 1e-3)
-    for turn in ("consistency", "reflow"):
-        assert task.turns[turn] == ("diffusion.",)
-        losses = task.train()(batch, turn)
+    for target in ("consistency", "reflow"):
+        assert task.targets[target] == ("diffusion.",)
+        losses = task.train()(batch, target)
         losses.loss.backward()
         optimizer.step()
         assert losses.loss.isfinite() and losses.by_item.shape == losses.t.shape == (2,)
@@ -81,6 +81,6 @@ def test_the_student_alone_learns_and_separates_in_one_call(predictor):
 
 
 def test_only_students_have_the_turns_of_students():
-    assert not {"consistency", "reflow"} & set(made(**GENERATOR).turns)
+    assert not {"consistency", "reflow"} & set(made(**GENERATOR).targets)
     with pytest.raises(ConfigError, match=r"task\.distillation: there is no generator"):
         made(predictor=PREDICTOR, distillation={})

@@ -88,15 +88,15 @@ def encoders(sees):
     return {"lips": LIPS} | ({"identity": FACE} if any("identity" in s for s in sees) else {})
 
 
-def learns(task, turn, batch):
-    """A step of the turn moves its parameters and lowers the loss at the same draws."""
-    parameters = [p for n, p in task.named_parameters() if n.startswith(task.turns[turn])]
+def learns(task, target, batch):
+    """A step of the target moves its parameters and lowers the loss at the same draws."""
+    parameters = [p for n, p in task.named_parameters() if n.startswith(task.targets[target])]
     parameters = [p for p in parameters if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, 1e-4)
     losses = []
     for _ in range(4):
         torch.manual_seed(0)
-        loss = task.train()(batch, turn).loss
+        loss = task.train()(batch, target).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -135,7 +135,7 @@ def test_every_predictor_trains_in_separation(case):
 def test_one_voice_in_noise_is_enhanced_without_a_video():
     task = made(predictor=PREDICTORS["ncsnpp"][0], predictor_sees=[], decoder=NCSNPP, **OUVE,
                 decoder_sees=["mixture"])  # fmt: skip
-    assert set(task.turns) == {"predictor", "generator", "joint"}
+    assert set(task.targets) == {"predictor", "generator", "joint"}
     batch = batch_of(voices=1)
     learns(task, "joint", batch)
     blind = {**batch, "valid": torch.zeros_like(batch["valid"])}
@@ -165,9 +165,9 @@ def test_the_joint_loss_is_the_sum_of_its_parts():
 
 def test_gradients_of_the_generator_reach_the_predictor_in_the_joint_turn_alone():
     task = made(encoders={"lips": LIPS, "identity": FACE}, losses={"spectrum": 0.0}, **BOTH)
-    for turn, reached in (("generator", False), ("joint", True)):
+    for target, reached in (("generator", False), ("joint", True)):
         task.zero_grad()
-        task.train()(batch_of(), turn).loss.backward()
+        task.train()(batch_of(), target).loss.backward()
         found = [p.grad is not None and bool(p.grad.any()) for p in task.predictor.parameters()]
         assert any(found) == reached
 
@@ -186,8 +186,8 @@ def test_nets_that_do_not_learn_are_in_eval_mode_whatever_the_turn():
         "generator": {"diffusion"},
         "joint": {"lips", "identity", "predictor", "diffusion"},
     }
-    for turn, names in learning.items():
-        task.train()(batch_of(), turn).loss.backward()
+    for target, names in learning.items():
+        task.train()(batch_of(), target).loss.backward()
         modes = {name: child.training for name, child in task.named_children()}
         assert {name for name, training in modes.items() if training} - {"envelope"} == names
         assert not task.lips.trunk.training and not task.identity.layer1.training

@@ -11,7 +11,7 @@ from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
 from voicediff.music.score import Note, Score
 from voicediff.training.options import read_training
-from voicediff.training.turns import build_turns
+from voicediff.training.targets import build_targets
 
 CONF = Path(__file__).parents[2] / "egs" / "csd" / "svs" / "conf"
 FILES = [
@@ -34,15 +34,15 @@ def test_trains_a_step_and_sings(path):
     config = read_config(path)
     task = config.build_task()
     batch = batch_of(task)
-    for turns in build_turns(read_training(config), task):
-        for turn in turns:
-            biases = [parameter for parameter in turn.parameters if parameter.dim() == 1]
+    for targets in build_targets(read_training(config), task):
+        for target in targets:
+            biases = [parameter for parameter in target.parameters if parameter.dim() == 1]
             before = torch.cat([bias.detach().clone() for bias in biases])
-            losses = task.train()(batch, turn.name)
+            losses = task.train()(batch, target.name)
             losses.loss.backward()
-            turn.set_rate(50, 100)
-            turn.optimizer.step()
-            turn.optimizer.zero_grad()
+            target.set_rate(50, 100)
+            target.optimizer.step()
+            target.optimizer.zero_grad()
             assert losses.loss.isfinite()
             assert not torch.equal(torch.cat([bias.detach() for bias in biases]), before)
     sampler = config.build_sampler().with_nfe(2)

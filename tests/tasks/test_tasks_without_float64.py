@@ -20,7 +20,7 @@ from voicediff.experiment import read_config
 from voicediff.registry import build
 from voicediff.tasks.avss.model import voice_seeds
 from voicediff.training.options import read_training
-from voicediff.training.turns import build_turns
+from voicediff.training.targets import build_targets
 
 EGS = Path(__file__).parents[2] / "egs"
 
@@ -40,23 +40,23 @@ def moved(batch):
 
 
 def trained(config, task, batch):
-    """The task on the device after a step of every turn."""
+    """The task on the device after a step of every target."""
     task.to(DEVICE).train()
-    for turns in build_turns(read_training(config), task):
-        for turn in turns:
-            before = [parameter.detach().cpu() for parameter in turn.parameters]
-            losses = task(batch, turn.name)
+    for targets in build_targets(read_training(config), task):
+        for target in targets:
+            before = [parameter.detach().cpu() for parameter in target.parameters]
+            losses = task(batch, target.name)
             losses.loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(turn.parameters, 1.0)
-            turn.set_rate(50, 100)
-            for group in turn.optimizer.param_groups:
+            norm = torch.nn.utils.clip_grad_norm_(target.parameters, 1.0)
+            target.set_rate(50, 100)
+            for group in target.optimizer.param_groups:
                 group["fused"] = (
                     False  # Apple's GPU has such a step, the device of this test has not
                 )
-            turn.optimizer.step()
-            turn.optimizer.zero_grad()
+            target.optimizer.step()
+            target.optimizer.zero_grad()
             assert losses.loss.device == DEVICE and losses.loss.isfinite() and norm.isfinite()
-            after = [parameter.detach().cpu() for parameter in turn.parameters]
+            after = [parameter.detach().cpu() for parameter in target.parameters]
             assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     return task.eval()
 

@@ -1,4 +1,4 @@
-"""Training of vocoders: varied stretches, mels from elsewhere, adversarial turns that can be killed."""
+"""Training of vocoders: varied stretches, mels from elsewhere, adversarial targets that can be killed."""
 
 import json
 
@@ -129,14 +129,14 @@ def train(dump, exp):
 
 
 def test_adversarial_training_that_was_killed_equals_one_that_was_not(dump, monkeypatch):
-    """Killed between the turns of one step, after a checkpoint in the middle of the phase."""
+    """Killed between the targets of one step, after a checkpoint in the middle of the phase."""
     assert train(dump, "whole") == 0
     update = Trainer._update
 
-    def die(self, turn, *args):
-        if self.state.step == 6 and turn.name == "generator":
+    def die(self, target, *args):
+        if self.state.step == 6 and target.name == "generator":
             raise RuntimeError("killed")
-        update(self, turn, *args)
+        update(self, target, *args)
 
     monkeypatch.setattr(Trainer, "_update", die)
     with pytest.raises(RuntimeError, match="killed"):

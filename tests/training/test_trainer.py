@@ -236,7 +236,7 @@ def test_a_finished_training_started_again_changes_nothing(place):
 
 
 def test_two_processes_equal_one(place):
-    """Also with a batch of five items (three and two), accumulation, two turns and two phases."""
+    """Also with a batch of five items (three and two), accumulation, two targets and two phases."""
     overrides = "task.dropout=0"
     train(place, "one", overrides)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]

@@ -46,7 +46,7 @@ class Toy(Task):
     """Restore sequences from noise; a critic tells them apart."""
 
     best = "error"
-    turns: ClassVar = {
+    targets: ClassVar = {
         "restore": ("net.",),
         "critic": ("critic.",),
         "fool": ("net.",),
@@ -75,15 +75,15 @@ class Toy(Task):
     def count(self, batch: Batch) -> int:
         return int(batch["mask"].sum())
 
-    def forward(self, batch: Batch, turn: str) -> Losses:
+    def forward(self, batch: Batch, target: str) -> Losses:
         sys.audit("toy.forward")  # a moment at which a test may kill the process
         noise = SeededNoise(batch["seeds"])
         x, mask = batch["x"], batch["mask"]
         t = noise(x[:, :1, 0]).sigmoid()[:, 0]
         restored = self.net(x + t[:, None, None] * noise(x.mT).mT + self.embedding.weight[0])
-        if turn == "critic":
+        if target == "critic":
             error = self.critic(restored.detach()).square() + (self.critic(x) - 1).square()
-        elif turn == "fool":
+        elif target == "fool":
             error = (self.critic(restored) - 1).square()
         else:
             error = (restored - x).square()

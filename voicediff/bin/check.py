@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
     from voicediff.experiment import read_config
     from voicediff.training.options import read_training
     from voicediff.training.start import build_loggers
-    from voicediff.training.turns import build_turns
+    from voicediff.training.targets import build_targets
 
     for path in args.config:
         config = read_config(path, shlex.split(args.train_args))
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
         config.build_sampler()
         training = read_training(config)
         build_loggers(config)
-        build_turns(training, task)
+        build_targets(training, task)
         print(f"{path}: ok")
         if args.print:
             print(dump_yaml(config.resolved()))

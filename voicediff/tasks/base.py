@@ -1,4 +1,4 @@
-"""What a task is to the trainer: a module, its data, its losses by turn, and what it can show."""
+"""What a task is to the trainer: a module, its data, its losses by target, and what it can show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Batch = dict[str, Any]
 
 @dataclass
 class Losses:
-    """The outcome of one turn on one batch.
+    """The outcome of one target on one batch.
 
     loss: scalar to minimise, a *sum* over items and valid frames (the trainer divides by the
         count of the global batch, so that any split over processes gives the same gradient).
@@ -48,8 +48,8 @@ class Task(nn.Module, ABC):
     Without it (`voicediff check`) the task stands on its defaults.
     """
 
-    #: the turn's name -> prefixes of the parameters it trains, e.g. {"encoder": ("text.", "pitch.")}
-    turns: ClassVar[dict[str, tuple[str, ...]]]
+    #: the target's name -> prefixes of the parameters it trains, e.g. {"encoder": ("text.", "pitch.")}
+    targets: ClassVar[dict[str, tuple[str, ...]]]
     #: name of the sampled metric of `preview` that decides the best checkpoint; lower is better
     best: ClassVar[str]
     #: prefixes of weights that `begin` makes: no experiment to start from needs to have them
@@ -78,8 +78,8 @@ class Task(nn.Module, ABC):
         """Number of valid frames of the batch: what the summed losses are divided by."""
 
     @abstractmethod
-    def forward(self, batch: Batch, turn: str) -> Losses:
-        """The losses of one turn."""
+    def forward(self, batch: Batch, target: str) -> Losses:
+        """The losses of one target."""
 
     def begin(self, source: Path | None) -> None:
         """Called once, before the first step of a training, when the first weights are in.

@@ -33,9 +33,9 @@ RULERS = ("mcd", "multi_stft", "periodicity_error", "vuv_error")
 class Vocoding(Task):
     """A vocoder and its critics: spectral losses first, adversarial ones where time allows.
 
-    Turns: `spectral` trains the vocoder on the multi-resolution STFT and mel losses alone;
+    Optimisation targets: `spectral` trains the vocoder on the multi-resolution STFT and mel losses alone;
     `generator` adds what the discriminators say, `discriminator` trains these. A phase with the
-    turns [discriminator, generator] is adversarial training. The phase's `data` takes the options
+    targets [discriminator, generator] is adversarial training. The phase's `data` takes the options
     of `Variation`; with `mels` it fine-tunes on what an acoustic model makes.
 
     Args:
@@ -48,7 +48,7 @@ class Vocoding(Task):
     """
 
     best = "multi_stft"
-    turns: ClassVar = {
+    targets: ClassVar = {
         "spectral": ("vocoder.",),
         "generator": ("vocoder.",),
         "discriminator": ("discriminators.",),
@@ -99,9 +99,9 @@ class Vocoding(Task):
 
     # -- training -------------------------------------------------------------------------------
 
-    def forward(self, batch: Batch, turn: str) -> Losses:
+    def forward(self, batch: Batch, target: str) -> Losses:
         natural = batch["wav"]
-        if turn == "discriminator":
+        if target == "discriminator":
             with torch.no_grad():
                 made = self.make(batch)
             terms = {"critic": critic_loss(self._verdict(natural), self._verdict(made))}
@@ -113,7 +113,7 @@ class Vocoding(Task):
                 "mel": mel_loss(made, natural, self.mel),
             }
         weights = {"spectral": self.spectral_weight, "mel": self.mel_weight}
-        if turn == "generator":
+        if target == "generator":
             of_made = self._verdict(made)
             with torch.no_grad():
                 of_natural = self._verdict(natural)

@@ -1,7 +1,7 @@
 """Checkpoints from which training goes on: `checkpoints/step_00000500/`, whole or not there.
 
 weights.safetensors   raw and averaged weights, also linked as ../../last.safetensors
-optimizers.pt         the optimizers' states of the phase, by turn
+optimizers.pt         the optimizers' states of the phase, by target
 state.json            where training stands
 """
 
@@ -22,7 +22,7 @@ from voicediff.errors import DataError
 from voicediff.experiment import fit_weights, read_weights, write_weights
 from voicediff.files import replacing, whole_file, whole_folder, write_json
 from voicediff.tasks.base import Task
-from voicediff.training.turns import Turn
+from voicediff.training.targets import OptimizationTarget
 
 
 @dataclass
@@ -51,7 +51,14 @@ def read_state(checkpoint: Path) -> State:
         raise DataError(f"{checkpoint / 'state.json'}: damaged ({error})") from error
 
 
-def save(folder: Path, state: State, task: Task, average: Task, turns: list[Turn], keep: int):
+def save(
+    folder: Path,
+    state: State,
+    task: Task,
+    average: Task,
+    targets: list[OptimizationTarget],
+    keep: int,
+):
     """Write a checkpoint, let `last` (and `best`) point to its weights, remove old ones."""
     checkpoint = folder / "checkpoints" / f"step_{state.step:08d}"
     with whole_folder(checkpoint) as part:
@@ -63,23 +70,23 @@ def save(folder: Path, state: State, task: Task, average: Task, turns: list[Turn
             folder / "assets",
         )
         with replacing(part / "optimizers.pt") as file:
-            file.write(_pickled({turn.name: turn.optimizer.state_dict() for turn in turns}))
+            file.write(_pickled({target.name: target.optimizer.state_dict() for target in targets}))
         write_json(part / "state.json", asdict(state))
     publish(folder, checkpoint, state)
     for old in _all(folder)[:-keep]:
         shutil.rmtree(old.rename(old.with_name(f".{old.name}")))
 
 
-def restore(checkpoint: Path, task: Task, average: Task, turns: list[Turn]) -> None:
-    """Weights and optimizers as they were; the turns are those of the checkpoint's phase."""
+def restore(checkpoint: Path, task: Task, average: Task, targets: list[OptimizationTarget]) -> None:
+    """Weights and optimizers as they were; the targets are those of the checkpoint's phase."""
     weights = checkpoint / "weights.safetensors"
     for module, which in ((task, "raw"), (average, "ema")):
         fit_weights(module, read_weights(weights, which)[0], str(weights))
     path = checkpoint / "optimizers.pt"
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        for turn in turns:
-            turn.optimizer.load_state_dict(saved[turn.name])
+        for target in targets:
+            target.optimizer.load_state_dict(saved[target.name])
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: damaged ({reason}); remove {checkpoint}") from error

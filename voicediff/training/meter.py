@@ -23,17 +23,17 @@ class Meter:
         now = torch.stack([self._summand(value) for value in (total, weight)])
         self.sums[name] = self.sums[name] + now if name in self.sums else now
 
-    def add_losses(self, turn: str, losses: Losses, count: int) -> None:
-        """The losses of one turn on one batch of `count` frames."""
-        self.add(f"{turn}/loss", losses.loss, count)
+    def add_losses(self, target: str, losses: Losses, count: int) -> None:
+        """The losses of one target on one batch of `count` frames."""
+        self.add(f"{target}/loss", losses.loss, count)
         for name, value in losses.terms.items():
-            self.add(f"{turn}/{name}", value, count)
+            self.add(f"{target}/{name}", value, count)
         if losses.t is None or losses.by_item is None:
             return
         bins = (losses.t * BINS).long().clamp(0, BINS - 1)
         for number in range(BINS):
             inside = bins == number
-            self.add(f"{turn}/t{number}", (losses.by_item * inside).sum(), inside.sum())
+            self.add(f"{target}/t{number}", (losses.by_item * inside).sum(), inside.sum())
 
     def means(self) -> dict[str, float]:
         """The means over all processes; what has no weight yet is left out. Starts again."""

@@ -12,17 +12,17 @@ from voicediff.registry import Spec, read_options
 
 @dataclass
 class Phase:
-    """A stretch of training with its own turns, data and optimizers.
+    """A stretch of training with its own targets, data and optimizers.
 
     Each phase starts from the averaged weights of the one before it.
 
     name: shown in logs and used by overrides (`training.phases.NAME.steps=...`).
-    turns: names of the task's turns, each updated once in every step.
+    targets: names of the task's targets, each updated once in every step.
     steps: updates.
     batch_size: items over all processes; `accumulate` such batches make one update.
     sort_pool: so many updates' items are sorted by length before they are cut into batches; 1
         keeps the order drawn. For whole utterances: less padding.
-    optimizer, schedule: for all turns; `optimizers` overrides by turn.
+    optimizer, schedule: for all targets; `optimizers` overrides by target.
     clip: largest norm of the gradient, or null.
     freeze: prefixes of parameters that stay as they are.
     least: steps that it keeps where `training.minutes` shortens the training.
@@ -94,7 +94,7 @@ class Training:
             at = f"training.phases[{number}]"
             _at_least(phase, at, 1, "steps", "batch_size", "accumulate", "sort_pool", "least")
             if not phase.turns:
-                raise ConfigError(f"{at}.turns: empty; name at least one turn of the task")
+                raise ConfigError(f"{at}.turns: empty; name at least one target of the task")
 
 
 def read_training(config: Config) -> Training:

@@ -35,7 +35,7 @@ from voicediff.training.loggers import Logger
 from voicediff.training.meter import Meter
 from voicediff.training.options import Phase, Training
 from voicediff.training.order import Draw, Order, load, share
-from voicediff.training.turns import Turn, build_turns
+from voicediff.training.targets import OptimizationTarget, build_targets
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Trainer:
         self.task = task.to(accelerator.device)
         self.average = averaged(self.task, training.ema)  # before autocast is wrapped around task
         self.sampler = config.build_sampler()
-        self.turns = build_turns(training, self.task)
+        self.targets = build_targets(training, self.task)
         self.model = accelerator.prepare_model(self.task)
         self.meter = Meter(accelerator)
         self.loggers = loggers if accelerator.is_main_process else {}
@@ -89,18 +89,18 @@ class Trainer:
         phases = self.training.phases
         with self._signals(), self._progress() as progress:
             while True:
-                phase, turns = phases[self.state.phase], self.turns[self.state.phase]
+                phase, targets = phases[self.state.phase], self.targets[self.state.phase]
                 self.task.train()
                 progress.set_description(phase.name)
                 for batches in self._updates(phase):
                     count, stop = self._agree(batches)
-                    for turn in turns:
-                        self._update(turn, phase, batches, count)
+                    for target in targets:
+                        self._update(target, phase, batches, count)
                     self.average.update_parameters(self.task)
                     self.state.step += 1
                     self.state.phase_step += 1
                     progress.update()
-                    self._report(phase, turns, progress, stop)
+                    self._report(phase, targets, progress, stop)
                     if stop:
                         return stop
                 if self.state.phase == len(phases) - 1:
@@ -110,43 +110,47 @@ class Trainer:
                 self._next_phase()
                 progress.total = sum(phase.steps for phase in phases)
 
-    def _update(self, turn: Turn, phase: Phase, batches: list[Batch], count: int) -> None:
-        """One step of one turn: gradients of all batches and processes, clipped, applied.
+    def _update(
+        self, target: OptimizationTarget, phase: Phase, batches: list[Batch], count: int
+    ) -> None:
+        """One step of one target: gradients of all batches and processes, clipped, applied.
 
         DDP takes the mean over processes, so the sums are scaled to give sum / global count.
         """
-        self._train_only(turn)
+        self._train_only(target)
         scale = self.accelerator.num_processes / count
         for number, batch in enumerate(batches):
-            self._reseed(turn, number)
+            self._reseed(target, number)
             last = number == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                losses = self.model(batch, turn.name)
+                losses = self.model(batch, target.name)
                 self.accelerator.backward(losses.loss * scale)
-            self._require_finite(losses, losses.loss, "loss", turn, batch)
-            self.meter.add_losses(turn.name, losses, self.task.count(batch))
+            self._require_finite(losses, losses.loss, "loss", target, batch)
+            self.meter.add_losses(target.name, losses, self.task.count(batch))
         clip = float("inf") if phase.clip is None else phase.clip
-        norm = torch.nn.utils.clip_grad_norm_(turn.parameters, clip)
-        self._require_finite(losses, norm, "gradient", turn, *batches)
-        rate = turn.set_rate(self.state.phase_step, phase.steps)
-        turn.optimizer.step()
-        turn.optimizer.zero_grad()
-        self.meter.add(f"{turn.name}/gradient", norm, 1)
-        self.meter.add(f"{turn.name}/rate", rate, 1)
+        norm = torch.nn.utils.clip_grad_norm_(target.parameters, clip)
+        self._require_finite(losses, norm, "gradient", target, *batches)
+        rate = target.set_rate(self.state.phase_step, phase.steps)
+        target.optimizer.step()
+        target.optimizer.zero_grad()
+        self.meter.add(f"{target.name}/gradient", norm, 1)
+        self.meter.add(f"{target.name}/rate", rate, 1)
 
-    def _report(self, phase: Phase, turns: list[Turn], progress: tqdm, stop: int) -> None:
+    def _report(
+        self, phase: Phase, targets: list[OptimizationTarget], progress: tqdm, stop: int
+    ) -> None:
         """Log, validate and write a checkpoint where it is time to."""
         state, training = self.state, self.training
         end = state.phase == len(training.phases) - 1 and state.phase_step == phase.steps
         if state.step % training.log_every == 0 or end:
             means = self.meter.means()
             self._log("train", means)
-            progress.set_postfix(loss=f"{means[turns[0].name + '/loss']:.4g}", refresh=False)
+            progress.set_postfix(loss=f"{means[targets[0].name + '/loss']:.4g}", refresh=False)
         validated = self.folders.dev and (state.step % training.validate_every == 0 or end)
         if validated:
-            self._validate(phase, turns)
+            self._validate(phase, targets)
         if state.step % training.checkpoint_every == 0 or validated or stop or end:
-            self._save(turns)
+            self._save(targets)
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -201,19 +205,19 @@ class Trainer:
         count, stop = self.accelerator.reduce(tensor, "sum").tolist()
         return max(count, 1), self.signal or (signal.SIGTERM if stop else 0)
 
-    def _train_only(self, turn: Turn) -> None:
-        chosen = set(map(id, turn.parameters))
+    def _train_only(self, target: OptimizationTarget) -> None:
+        chosen = set(map(id, target.parameters))
         for parameter in self.task.parameters():
             parameter.requires_grad_(id(parameter) in chosen)
 
-    def _reseed(self, turn: Turn, number: int) -> None:
+    def _reseed(self, target: OptimizationTarget, number: int) -> None:
         """Dropout and the like depend on the step alone, not on what ran before."""
         process = self.accelerator.process_index
-        where = (self.config.seed, "step", self.state.step, turn.name, number, process)
+        where = (self.config.seed, "step", self.state.step, target.name, number, process)
         torch.manual_seed(item_seed(*where))
 
     def _require_finite(
-        self, losses: Losses, value: Tensor, what: str, turn: Turn, *batches: Batch
+        self, losses: Losses, value: Tensor, what: str, target: OptimizationTarget, *batches: Batch
     ) -> None:
         value = value.detach()
         if torch.isfinite(value):
@@ -225,7 +229,7 @@ class Trainer:
         last = checkpoints.newest(self.folders.experiment)
         kept = f"the checkpoint {last.name} is kept" if last else "there is no checkpoint yet"
         raise TrainingError(
-            f"step {self.state.step + 1}, turn {turn.name}: the {what} is {value.item()} for "
+            f"step {self.state.step + 1}, target {target.name}: the {what} is {value.item()} for "
             f"{', '.join(names)}; {kept}. Look at these items, lower the learning rate, or train in fp32"
         )
 
@@ -244,7 +248,7 @@ class Trainer:
     # -- reports --------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _validate(self, phase: Phase, turns: list[Turn]) -> None:
+    def _validate(self, phase: Phase, targets: list[OptimizationTarget]) -> None:
         """Losses on the development set, and the sampled metric that decides the best weights."""
         task = self.average.module.eval()
         dataset = self._dataset(self.folders.dev, phase, training=False)
@@ -254,14 +258,14 @@ class Trainer:
         ]
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         meter = Meter(self.accelerator)
-        for turn in turns:  # so that a process without items has the same names to add up
-            meter.add(f"{turn.name}/loss", 0.0, 0.0)
+        for target in targets:  # so that a process without items has the same names to add up
+            meter.add(f"{target.name}/loss", 0.0, 0.0)
         for batch in self._batches(task, dataset, draws[process::processes], phase):
-            for turn in turns:
+            for target in targets:
                 torch.manual_seed(0)
                 with self.accelerator.autocast():
-                    losses = task(batch, turn.name)
-                meter.add(f"{turn.name}/loss", losses.loss, task.count(batch))
+                    losses = task(batch, target.name)
+                meter.add(f"{target.name}/loss", losses.loss, task.count(batch))
         self._log("dev", meter.means())
         if self.accelerator.is_main_process and self.training.previews:
             self._preview(task, dataset, draws[: self.training.previews], phase)
@@ -288,7 +292,7 @@ class Trainer:
         for logger in self.loggers.values():
             logger.scalars(self.state.step, split, values)
 
-    def _save(self, turns: list[Turn]) -> None:
+    def _save(self, targets: list[OptimizationTarget]) -> None:
         self.state.meter = self.meter.totals()
         if self.accelerator.is_main_process:
             self.state.loggers = {name: logger.state() for name, logger in self.loggers.items()}
@@ -297,7 +301,7 @@ class Trainer:
                 self.state,
                 self.task,
                 self.average.module,
-                turns,
+                targets,
                 self.training.keep,
             )
         self.accelerator.wait_for_everyone()
@@ -314,8 +318,8 @@ class Trainer:
                 raise ConfigError(
                     f"training.phases: {checkpoint} stands in phase {self.state.phase}"
                 )
-            turns = self.turns[self.state.phase]
-            checkpoints.restore(checkpoint, self.task, self.average.module, turns)
+            targets = self.targets[self.state.phase]
+            checkpoints.restore(checkpoint, self.task, self.average.module, targets)
             self.average.n_averaged.fill_(self.state.phase_step)
             self.meter.restore(self.state.meter)
         if self.accelerator.is_main_process:
@@ -367,7 +371,7 @@ class _Stop:
 def accelerator(precision: str, device: str | None = None) -> Accelerator:
     """One process, or as many as `torchrun` or `accelerate launch` started, on GPUs or on CPUs.
 
-    Unused parameters are looked for, because each turn trains only some of them.
+    Unused parameters are looked for, because each target trains only some of them.
 
     device: see `devices.chosen`; of several processes each takes its own GPU, so no number then.
     """

@@ -23,7 +23,7 @@ class LossWeights:
         envelope: squared error of the speech's envelope as the lips alone tell it; keeps the lip
             encoder to the point. Also the label-free warm-up.
         caution: on top of all that, each dB by which a voice is worse than the mixture.
-        generator: the diffusion loss in the joint turn (the predictor's being 1).
+        generator: the diffusion loss in the joint target (the predictor's being 1).
         estimate: negative SI-SDR in dB of what the generator thinks of x_t, beside its own loss:
             squared errors of a spectrum alone shrink what is not certain, and that costs decibels.
         estimate_stft: multi-resolution STFT distance of the same, for what SI-SDR hardly hears.

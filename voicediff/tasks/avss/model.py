@@ -102,13 +102,13 @@ class SpeechSeparation(Task):
             separation, so that they sum to it: two looks at the same two voices, from either face. For
             mixtures without noise.
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
-            few calls, in the turns `consistency` and `reflow`; null for all other trainings.
+            few calls, in the targets `consistency` and `reflow`; null for all other trainings.
         assets: nothing is needed (given).
     """
 
     best, begun = "minus_si_sdri", ("distillation.",)
     sample_rate, fps = SAMPLE_RATE, FPS
-    turns: ClassVar = {
+    targets: ClassVar = {
         "warmup": ("lips.", "envelope."),
         "predictor": ("lips.", "identity.", "envelope.", "predictor."),
         "generator": ("diffusion.",),
@@ -163,7 +163,7 @@ class SpeechSeparation(Task):
             sizes = sizes_of(decoder_sees, self.lips, self.identity, "task.decoder_sees")
             self.diffusion = generator_of(decoder, sde, objective, diffusion, stft.bins, sizes)
         self.distillation = distillation_of(distillation, self.diffusion)
-        self._name_turns()
+        self._name_targets()
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -184,24 +184,24 @@ class SpeechSeparation(Task):
 
     # -- training -------------------------------------------------------------------------------
 
-    def forward(self, batch: Batch, turn: str) -> Losses:
-        self._freeze(turn)
+    def forward(self, batch: Batch, target: str) -> Losses:
+        self._freeze(target)
         scene = self._scene(batch)
         scene.alone = batch["alone"].flatten() if "alone" in batch else None
         sources = rearrange(batch["sources"] / scene.level[:, None, None], "b s n -> (b s) n")
-        if turn == "warmup":
+        if target == "warmup":
             return self._envelope_losses(scene, sources, self._lips(scene))
-        if self.predictor is None and turn == "generator":
+        if self.predictor is None and target == "generator":
             return self._generator_losses(scene, sources, batch, scene.y, self._conditions(scene))
-        if turn in ("generator", *DISTILLING):
+        if target in ("generator", *DISTILLING):
             with torch.no_grad():
                 cond = self._conditions(scene)
                 estimate = scene.y if self.predictor is None else self._predict(scene, cond)
-            return self._generator_losses(scene, sources, batch, estimate, cond, turn)
+            return self._generator_losses(scene, sources, batch, estimate, cond, target)
         cond = self._conditions(scene)
         estimate = self._predict(scene, cond)
         found = self._predictor_losses(scene, sources, batch, estimate, cond)
-        if turn == "joint":
+        if target == "joint":
             noisy = self._generator_losses(scene, sources, batch, estimate, cond)
             found.loss = found.loss + self.losses.generator * noisy.loss
             found.terms |= noisy.terms
@@ -255,20 +255,20 @@ class SpeechSeparation(Task):
         batch: Batch,
         mean: Tensor,
         cond: Conditions,
-        turn: str = "generator",
+        target: str = "generator",
     ) -> Losses:
         x0 = spectra_of(self.stft, sources, scene.samples)
         noise = SeededNoise(voice_seeds(batch["seeds"], scene.voices))
         cond = self._of_decoder(scene, cond)
-        if turn in DISTILLING:
-            found = self._distilled(turn, x0, mean, cond, scene.mask, noise)
+        if target in DISTILLING:
+            found = self._distilled(target, x0, mean, cond, scene.mask, noise)
         else:
             found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, shown=mean)
         losses = Losses(
             found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
         weights = self.losses
-        if (weights.estimate or weights.estimate_stft) and turn not in DISTILLING:
+        if (weights.estimate or weights.estimate_stft) and target not in DISTILLING:
             wav = self._heard(found.estimate.data, scene)
             for name, values in heard_terms(weights, wav, sources, scene.samples).items():
                 error = (values * scene.mask.sum(-1)).sum()
@@ -277,10 +277,10 @@ class SpeechSeparation(Task):
         return losses
 
     def _distilled(
-        self, turn: str, x0: Tensor, mean: Tensor, cond: Conditions, mask: Tensor, noise: Noise
+        self, target: str, x0: Tensor, mean: Tensor, cond: Conditions, mask: Tensor, noise: Noise
     ) -> DiffusionLosses:
         lesson, student = self.distillation, self.diffusion
-        if turn == "consistency":
+        if target == "consistency":
             return lesson.consistency(student, x0, mean, cond, mask, noise)
         return lesson.reflow(student, mean, cond, mask, noise, self.noise_scale)
 
@@ -404,23 +404,23 @@ class SpeechSeparation(Task):
         """Frames of the spectrum per second."""
         return SAMPLE_RATE / self.stft.hop
 
-    def _name_turns(self) -> None:
-        """The turns that this configuration has; without a predictor the generator trains the lips."""
-        self.turns = dict(type(self).turns)
+    def _name_targets(self) -> None:
+        """The targets that this configuration has; without a predictor the generator trains the lips."""
+        self.targets = dict(type(self).targets)
         if self.predictor is None:
-            self.turns["generator"] = ("lips.", "identity.", "diffusion.")
-            del self.turns["predictor"], self.turns["joint"]
+            self.targets["generator"] = ("lips.", "identity.", "diffusion.")
+            del self.targets["predictor"], self.targets["joint"]
         if self.diffusion is None:
-            del self.turns["generator"], self.turns["joint"]
+            del self.targets["generator"], self.targets["joint"]
         if self.lips is None:
-            del self.turns["warmup"]
+            del self.targets["warmup"]
         if self.distillation is None:
-            self.turns = {name: p for name, p in self.turns.items() if name not in DISTILLING}
+            self.targets = {name: p for name, p in self.targets.items() if name not in DISTILLING}
 
-    def _freeze(self, turn: str) -> None:
+    def _freeze(self, target: str) -> None:
         """Nets without a parameter to train stand in eval mode: their statistics and dropout rest."""
         for name, child in self.named_children():
-            let_learn(child, self.training and f"{name}.".startswith(self.turns[turn]))
+            let_learn(child, self.training and f"{name}.".startswith(self.targets[target]))
 
     def _scene(self, batch: Batch) -> Scene:
         names = ("mixture", "mouth", "valid", "face", "frames")

@@ -116,12 +116,12 @@ class SingingSynthesis(Task):
         guidance: scale of `generate` by condition, e.g. `{text: 0.5}`; each must be in
             `diffusion.drop`. 0 is no guidance.
         distillation: how the model learns from the one it begins as (`--init-from`) to sample in
-            few calls, in the turns `consistency` and `reflow`; null for all other trainings.
+            few calls, in the targets `consistency` and `reflow`; null for all other trainings.
         assets: folder with token list, statistics and mel settings (given).
     """
 
     best, begun = "frechet", ("distillation.",)
-    turns: ClassVar = {
+    targets: ClassVar = {
         "encoder": ("prior.", "contour."),
         "decoder": ("diffusion.",),
         "joint": ("",),
@@ -176,7 +176,7 @@ class SingingSynthesis(Task):
         self.diffusion.require_walk(shallow, guidance)
         self.distillation = Distillation(self.diffusion, distillation) if distillation else None
         if distillation is None:
-            self.turns = {name: p for name, p in self.turns.items() if name not in DISTILLING}
+            self.targets = {name: p for name, p in self.targets.items() if name not in DISTILLING}
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -211,17 +211,17 @@ class SingingSynthesis(Task):
 
     # -- training -------------------------------------------------------------------------------
 
-    def forward(self, batch: Batch, turn: str) -> Losses:
+    def forward(self, batch: Batch, target: str) -> Losses:
         score, f0 = batch["score"], batch["f0"]
         x0 = self._normalized(batch["mel"]) * score.mask[:, None]
-        if turn == "encoder":
+        if target == "encoder":
             mu, states = self._mu(score)
             return self._prior_losses(x0, mu, states, score, f0)
-        if turn in ("decoder", *DISTILLING):
+        if target in ("decoder", *DISTILLING):
             self.prior.train(self.training and self.dropout_in_mu)
             with torch.no_grad():
                 mu, states = self._mu(score)
-            return self._diffusion_losses(x0, mu, states, f0, batch, turn)
+            return self._diffusion_losses(x0, mu, states, f0, batch, target)
         mu, states = self._mu(score)
         prior = self._prior_losses(x0, mu, states, score, f0)
         noisy = self._diffusion_losses(x0, mu, states, f0, batch)
@@ -248,12 +248,12 @@ class SingingSynthesis(Task):
         states: Tensor,
         f0: Tensor,
         batch: Batch,
-        turn: str = "decoder",
+        target: str = "decoder",
     ) -> Losses:
         x0, mu, mask = x0[:, None], mu[:, None], batch["score"].mask
         cond, noise = self._conditions(batch["score"], states, f0), SeededNoise(batch["seeds"])
-        if turn in DISTILLING:
-            found = self._distilled(turn, x0, mu, cond, mask, noise)
+        if target in DISTILLING:
+            found = self._distilled(target, x0, mu, cond, mask, noise)
         else:
             found = self.diffusion.loss(x0, mu, cond, mask, noise)
         return Losses(
@@ -261,10 +261,10 @@ class SingingSynthesis(Task):
         )
 
     def _distilled(
-        self, turn: str, x0: Tensor, mu: Tensor, cond: Conditions, mask: Tensor, noise: Noise
+        self, target: str, x0: Tensor, mu: Tensor, cond: Conditions, mask: Tensor, noise: Noise
     ) -> DiffusionLosses:
         lesson, student = self.distillation, self.diffusion
-        if turn == "consistency":
+        if target == "consistency":
             return lesson.consistency(student, x0, mu, cond, mask, noise)
         return lesson.reflow(student, mu, cond, mask, noise, self.noise_scale, self.shallow)
 

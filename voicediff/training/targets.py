@@ -1,4 +1,4 @@
-"""A turn at work: the parameters it trains, its optimizer and its schedule."""
+"""A target at work: the parameters it trains, its optimizer and its schedule."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from voicediff.training.schedules import Schedule
 
 
 @dataclass
-class Turn:
-    """One of a phase's turns. `base_rates` are the learning rates of the optimizer's groups."""
+class OptimizationTarget:
+    """One of a phase's targets. `base_rates` are the learning rates of the optimizer's groups."""
 
     name: str
     parameters: list[nn.Parameter]
@@ -33,25 +33,25 @@ class Turn:
         return self.base_rates[0] * factor
 
 
-def build_turns(training: Training, task: Task) -> list[list[Turn]]:
-    """The turns of every phase, so that a mistake in the last phase is found before the first."""
+def build_targets(training: Training, task: Task) -> list[list[OptimizationTarget]]:
+    """The targets of every phase, so that a mistake in the last phase is found before the first."""
     return [
-        [_turn(phase, name, task, f"training.phases[{number}]") for name in phase.turns]
+        [_target(phase, name, task, f"training.phases[{number}]") for name in phase.turns]
         for number, phase in enumerate(training.phases)
     ]
 
 
-def _turn(phase: Phase, name: str, task: Task, at: str) -> Turn:
-    only_keys(dict.fromkeys(phase.turns), task.turns, f"{at}.turns")
+def _target(phase: Phase, name: str, task: Task, at: str) -> OptimizationTarget:
+    only_keys(dict.fromkeys(phase.turns), task.targets, f"{at}.turns")
     only_keys(phase.optimizers, phase.turns, f"{at}.optimizers")
-    parameters = _parameters(task, task.turns[name], phase.freeze, f"{at}.turns.{name}")
+    parameters = _parameters(task, task.targets[name], phase.freeze, f"{at}.turns.{name}")
     place = f"{at}.optimizers.{name}" if name in phase.optimizers else f"{at}.optimizer"
     optimizer = build(
         "optimizer", phase.optimizers.get(name, phase.optimizer), at=place, parameters=parameters
     )
     schedule = build("schedule", phase.schedule, at=f"{at}.schedule")
     rates = [group["lr"] for group in optimizer.param_groups]
-    return Turn(name, parameters, optimizer, schedule, rates)
+    return OptimizationTarget(name, parameters, optimizer, schedule, rates)
 
 
 def _parameters(
