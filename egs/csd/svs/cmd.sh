@@ -1,4 +1,4 @@
-# How commands are started. Empty: on this machine. On a cluster put the launcher here, for example
+# Launcher of the commands. Empty: run on this machine. On a cluster, for example
 #   train_cmd="srun --gres=gpu:1 --cpus-per-task=8"
 train_cmd=
 decode_cmd=

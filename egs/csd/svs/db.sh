@@ -1,3 +1,3 @@
-# Where the Children's Song Dataset lies (the folder with korean/ and metadata.json), or a folder in
-# MLP Singer's layout (wav/ mid/ txt/). Empty: the embedded mini corpus is generated.
+# Path of the Children's Song Dataset (the folder with korean/ and metadata.json), or of a folder in
+# MLP Singer's layout (wav/ mid/ txt/). Empty: a small synthetic corpus is generated.
 CSD=

@@ -13,30 +13,30 @@ train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference
 vocoder= vocoder_config= vocoder_args= vocoder_init_from= vocoder_tag= vocoder_finetune=
 nfe=0,1,2,4,10,50 examples= skip_train=
 
-usage="usage: ./run.sh [options]     everything from data to a page with songs and scores
+usage="usage: ./run.sh [options]     from data to a page with songs and scores
   --stage N              first stage (1 data, 2 features, 3 training, 4 decoding, 5 scoring) [$stage]
   --stop-stage N         last stage [$stop_stage]
   --csd-root DIR         the Children's Song Dataset, or a folder with wav/ mid/ txt/; empty: a mini corpus is generated
   --minutes M            size of the mini corpus in minutes of singing [$minutes]
   --seed S               of the mini corpus [$seed]
-  --skip-bad             go on without songs that have problems
-  --test-from SECONDS    of a single recording: train before, test from there on
-  --train-config FILE    what is trained [$train_config]
-  --train-args ARGS      overrides, e.g. 'training.precision=fp32 sampler.steps=20'
+  --skip-bad             leave out songs that have problems
+  --test-from SECONDS    for a single recording: train on what is before this time, test on the rest
+  --train-config FILE    training configuration [$train_config]
+  --train-args ARGS      overrides of it, e.g. 'training.precision=fp32 sampler.steps=20'
   --init-from DIR        fine-tune the model of this experiment folder
-  --distill FILE         then train a student that sings in 1 to 4 calls, e.g. conf/distill_consistency.yaml, and decode it
+  --distill FILE         then distil the model to 1 to 4 sampling steps, e.g. with conf/distill_consistency.yaml, and decode that
   --tag NAME             name of the experiment folder below exp/ [name of the configuration]
   --inference-tag NAME   name of the decoding [the vocoder's, best with auto]
-  --vocoder NAME         griffin_lim, harmonic; neural is trained; auto trains one and takes the best of the three
+  --vocoder NAME         griffin_lim, harmonic, neural (trained here), or auto: train one and use the best of the three
                          [auto with conf/train_mini.yaml, else griffin_lim]
-  --vocoder-config FILE  what neural is [train_vocoder_mini, train_vocoder or train_vocoder_44k, like --train-config]
+  --vocoder-config FILE  configuration of the neural vocoder [train_vocoder_mini, train_vocoder or train_vocoder_44k, like --train-config]
   --vocoder-args ARGS    overrides of it, like --train-args
   --vocoder-init-from DIR  fine-tune the vocoder of this experiment folder
   --vocoder-tag NAME     name of its folder below exp/ [name of its configuration]
   --vocoder-finetune FILE  then fine-tune it on the acoustic model's own mels with this configuration
-  --nfe LIST             numbers of network calls to compare, 0 is the encoder alone [$nfe]
+  --nfe LIST             numbers of function evaluations (NFE) to compare; 0 is the encoder alone [$nfe]
   --examples TITLES      songs for the page, separated by ';' [the first test songs]
-  --skip-train           leave stage 3 out
+  --skip-train           skip stage 3
   --ngpu N               GPUs per machine, 0 for none [$ngpu]
   --num-nodes N          machines (start run.sh on each, with MASTER_ADDR and NODE_RANK set) [$num_nodes]
   --nj N                 parallel jobs on the CPU [$nj]
@@ -75,7 +75,7 @@ train_acoustic() {
     --train-args "$train_args" --train "$dump/train" --dev "$dump/dev" --assets "$dump/assets" --exp "$exp" \
     ${init_from:+--init-from "$init_from"}
 }
-# train_vocoder HOW CONFIG EXP ARGS INIT: HOW is `run`, or `beside LOG` for one core beside the acoustic model
+# train_vocoder HOW CONFIG EXP ARGS INIT: HOW is `run`, or `beside LOG`: in parallel with the acoustic model, on one core
 train_vocoder() {
   $1 $train_cmd $([ "$1" = run ] || echo env OMP_NUM_THREADS=1) $(launcher "$ngpu" "$num_nodes") train --config "$2" --train-args "$4" \
     --train "$dump/train" --dev "$dump/dev" --assets "$dump/assets" --exp "$3" ${5:+--init-from "$5"}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Stage 2: log-mel spectrograms, F0, token list and statistics of a prepared corpus.
 
-Reads DATA/{train,dev,test} and writes OUT/{train,dev,test} and OUT/assets. Utterances that are done
-and unchanged are skipped, so the stage may be interrupted and repeated.
+Reads DATA/{train,dev,test} and writes OUT/{train,dev,test} and OUT/assets. Finished, unchanged
+utterances are skipped, so the stage may be interrupted and repeated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
         "--config",
         required=True,
         type=Path,
-        help="training configuration: task.mel, task.tokenizer",
+        help="training configuration, for task.mel and task.tokenizer",
     )
     parser.add_argument("--data", required=True, type=Path, help="folder of stage 1")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")

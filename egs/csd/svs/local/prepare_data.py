@@ -3,7 +3,7 @@
 
 Writes OUT/{train,dev,test}, each with wav.scp, segments, text, utt2spk, score.scp, songs.scp. Without
 --csd-root the mini corpus is generated in OUT/CSD. Every problem of the corpus is listed with file,
-note and time before anything is written. What is done with the same options is skipped.
+note and time before anything is written. Finished work with the same options is skipped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from voicediff.text.pronunciation import (
 )
 
 STAMP = "prepared.json"
-COMPARED = 400  # different lines at most that the pronouncer is compared on
+COMPARED = 400  # largest number of different lines on which the pronouncer is compared
 
 
 def main() -> int:
@@ -72,18 +72,21 @@ def parse() -> argparse.Namespace:
     add("--out", required=True, type=Path, help="folder to write")
     add("--minutes", type=float, default=30.0, help="size of the generated corpus [30]")
     add("--seed", type=int, default=1, help="of the generated corpus [1]")
-    add("--skip-bad", action="store_true", help="go on without the songs that have problems")
+    add("--skip-bad", action="store_true", help="leave out songs that have problems")
     add("--dev", nargs="+", default=[], metavar="SONG", help="songs for development [046]")
     add("--test", nargs="+", default=[], metavar="SONG", help="songs for the test [047 to 050]")
     add(
-        "--test-from", type=float, metavar="SECONDS", help="of a single recording, the test's begin"
+        "--test-from",
+        type=float,
+        metavar="SECONDS",
+        help="of a single recording: start of the test part",
     )
     add("--singer", default="", help="name of the singer [csd, or the folder's name]")
     add(
         "--pronouncer",
         choices=PRONOUNCERS,
         default="rules",
-        help="compared with the corpus [rules]",
+        help="pronunciation that is compared with the corpus' phones [rules]",
     )
     add("--nj", type=int, default=1, help="processes [1]")
     return parser.parse_args()
@@ -99,7 +102,7 @@ def prepare(args: argparse.Namespace) -> None:
     survey = examine(root, args.nj)
     (args.out / STAMP).unlink(missing_ok=True)
     report_problems(survey, args)
-    parts, remarks = share_out(survey, args)
+    parts, remarks = split_songs(survey, args)
     singer = args.singer or ("csd" if is_csd(root) else root.resolve().name)
     lines = write_parts(args.out, parts, singer)
     summary = "\n".join(
@@ -117,7 +120,7 @@ def prepare(args: argparse.Namespace) -> None:
 
 
 def options_of(args: argparse.Namespace) -> dict:
-    """What decides the result: the options, and the corpus' files where it is given."""
+    """What the output depends on: the options, and the corpus' files where a corpus is given."""
     options = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k != "nj"}
     if not args.csd_root:
         return options | {"corpus": VERSION}
@@ -134,7 +137,7 @@ def options_of(args: argparse.Namespace) -> dict:
 
 
 def finished(out: Path, options: dict) -> str | None:
-    """The summary of an earlier call with the same options whose folders are still right."""
+    """The summary of an earlier run with the same options, if its folders are still valid."""
     try:
         stamp = json.loads((out / STAMP).read_text(encoding="utf-8"))
         for part in PARTS:
@@ -145,7 +148,7 @@ def finished(out: Path, options: dict) -> str | None:
 
 
 def generate(args: argparse.Namespace) -> Path:
-    """The mini corpus; what is there with the same options stays."""
+    """Generate the mini corpus, unless it exists with the same options."""
     root, stamp = args.out / "CSD", args.out / "corpus.json"
     options = {"minutes": args.minutes, "seed": args.seed, "version": VERSION}
     if (
@@ -157,7 +160,7 @@ def generate(args: argparse.Namespace) -> Path:
     stamp.unlink(missing_ok=True)
     songs = make_corpus(root, args.minutes, args.seed, args.nj)
     count = 2 * len(song_numbers(args.minutes)) if args.minutes > 0 else 0
-    for _ in tqdm(songs, "singing the mini corpus", count, unit="song", disable=None):
+    for _ in tqdm(songs, "generating the mini corpus", count, unit="song", disable=None):
         pass
     write_text(stamp, json.dumps(options))
     return root
@@ -180,7 +183,7 @@ def examine(root: Path, jobs: int) -> Survey:
 
 
 def report_problems(survey: Survey, args: argparse.Namespace) -> None:
-    """Stop with every problem, or note them in OUT/problems.txt and go on with --skip-bad."""
+    """Raise DataError with all problems; with --skip-bad list them in OUT/problems.txt instead."""
     survey.require_good(args.skip_bad)
     path = args.out / "problems.txt"
     if survey.problems:
@@ -195,8 +198,10 @@ def bad_songs(survey: Survey) -> int:
     return len({problem.song for problem in survey.problems})
 
 
-def share_out(survey: Survey, args: argparse.Namespace) -> tuple[dict[str, list[Song]], list[str]]:
-    """Songs of each part, and what is to be said about them."""
+def split_songs(
+    survey: Survey, args: argparse.Namespace
+) -> tuple[dict[str, list[Song]], list[str]]:
+    """Songs of each part, and remarks for the summary."""
     if args.test_from is None:
         return Split(tuple(args.dev), tuple(args.test)).parts(survey.songs), []
     if len(survey.songs) != 1:
@@ -209,7 +214,7 @@ def share_out(survey: Survey, args: argparse.Namespace) -> tuple[dict[str, list[
     test = cut_song(song, at, song.score.duration, args.out / "recordings" / "test")
     remarks = [
         f"{song.name}: trains on 0 to {at:.2f} s, tests on {at:.2f} to {song.score.duration:.2f} s",
-        "dev repeats the last training line: one recording has none to spare",
+        "dev repeats the last training line, because a single recording has no line to spare",
     ]
     return {"train": [train], "dev": [train], "test": [test]}, remarks
 
@@ -238,7 +243,7 @@ def write_parts(out: Path, parts: dict[str, list[Song]], singer: str) -> dict[st
 
 
 def table(parts: dict[str, list[Song]], lines: dict[str, list[Utterance]]) -> list[str]:
-    """A row for each part: how much there is, how high and how long."""
+    """A row for each part: number of songs and lines, duration, notes, pitches."""
     rows = ["part   songs  lines  minutes  longest  notes   slurs  pitches"]
     for part, songs in parts.items():
         scores = [item.score for item in lines[part]]
@@ -265,7 +270,7 @@ def compare_pronunciation(
     chosen = known[::every]
     work = (joblib.delayed(_errors)(chosen[i::jobs], pronouncer) for i in range(jobs))
     with warnings.catch_warnings():
-        # the dictionary of g2p is large, which joblib takes for a leak and mends by itself
+        # the dictionary of g2p is large; joblib takes it for a memory leak and restarts the worker
         warnings.filterwarnings("ignore", message="A worker stopped")
         answers = list(joblib.Parallel(n_jobs=jobs)(work))
     errors, total = (sum(column) for column in zip(*answers, strict=True))
