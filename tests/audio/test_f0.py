@@ -1,17 +1,12 @@
 """F0 against tones whose pitch is known."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.audio import f0, f0_and_periodicity, read_wav
 
 RATE, HOP = 22050, 256
-REAL = Path(
-    os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[2] / "../shared/data/real")
-)
 
 
 def sing(hz, harmonics=20, rate=RATE):
@@ -103,10 +98,10 @@ def test_short_sounds_give_one_value_per_hop(samples):
     assert f0(np.ones(samples), RATE, HOP).shape == (samples // HOP,)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
+@needs_little_star
 def test_a_real_song_agrees_with_praat():
     parselmouth = pytest.importorskip("parselmouth", reason="praat-parselmouth is not installed")
-    wav, rate = read_wav(REAL / "little_star/wav/little_star.wav")
+    wav, rate = read_wav(LITTLE_STAR / "wav/little_star.wav")
     ours = f0(wav, rate, HOP)
     pitch = parselmouth.Sound(wav.astype(float), rate).to_pitch_ac(
         time_step=0.005, pitch_floor=60, pitch_ceiling=1200

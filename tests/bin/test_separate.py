@@ -2,7 +2,6 @@
 
 # ruff: noqa: E402
 import json
-import os
 import weakref
 from pathlib import Path
 
@@ -15,6 +14,7 @@ cv2 = pytest.importorskip("cv2")
 pytest.importorskip("espeakng_loader")
 
 from face_detectors import HAS_CASCADE, DrawnFaces, haar
+from real_data import GRID, needs_grid
 
 from voicediff import experiment
 from voicediff.audio import read_wav, write_wav
@@ -31,16 +31,15 @@ from voicediff.video.reading import read_recording
 
 CASCADE = HaarFaces.__call__
 ROOT = Path(__file__).parents[2]
-GRID = Path(os.environ.get("VOICEDIFF_REAL_DATA", ROOT / "../shared/data/real")) / "grid"
 TINY = """
 task:
   name: avss
   stft: {n_fft: 126, hop: 64}
   encoders: {lips: {name: lip_stacks, dim: 8, channels: [4, 4], layers: 1}ENCODERS}
   predictor: {name: ncsnpp, channels: 8, multipliers: [1, 2], blocks: 1, attention: []}
-  predictor_sees: [SEES]
+  predictor_conditions: [SEES]
   decoder: {name: ncsnpp, channels: 8, multipliers: [1, 2], blocks: 1, attention: []}
-  decoder_sees: [mixture, SEES]
+  decoder_conditions: [mixture, SEES]
   sde: {name: bridge}
   objective: {name: data}
 sampler: {name: euler, steps: 1}
@@ -377,7 +376,7 @@ def test_memory_is_bounded_by_a_chunk_not_by_the_video(videos, model, tmp_path, 
     assert not isinstance(held.sound, np.ndarray)
 
 
-@pytest.mark.skipif(not GRID.is_dir(), reason=f"no real clips in {GRID} (VOICEDIFF_REAL_DATA)")
+@needs_grid
 def test_two_real_people_side_by_side(model, tmp_path):
     """Two GRID clips in one picture, the second one 0.4 s later."""
     if haar() is None:

@@ -1,5 +1,4 @@
 import json
-import os
 import random
 import re
 from dataclasses import replace
@@ -7,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from faulty_songs import FAULTS, damage_csv, damage_notes, damage_text, make_song, write_song
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.bin.main import main
 from voicediff.corpora.csd.tunes import held_out_tunes, training_tunes
@@ -18,8 +18,6 @@ from voicediff.music.melody import RawNote
 from voicediff.music.problems import check_notes
 from voicediff.music.repair import repair_csd
 
-REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[3] / "shared/data/real"))
-STAR = REAL / "little_star"
 SONGS = range(8)
 
 
@@ -170,9 +168,9 @@ def test_a_fixed_song_has_no_problems_and_can_be_read(seed, fault, tmp_path):
     assert len(read_score(*paths).notes) == len(score.notes) + (fault == "double")
 
 
-@pytest.mark.skipif(not STAR.is_dir(), reason=f"no real recordings at {STAR}")
+@needs_little_star
 def test_the_real_song_is_clean_and_its_faults_are_found(tmp_path):
-    song, words = STAR / "mid" / "little_star.mid", STAR / "txt" / "little_star.txt"
+    song, words = LITTLE_STAR / "mid" / "little_star.mid", LITTLE_STAR / "txt" / "little_star.txt"
     assert lint_song(song, words).problems == []
     lines = words.read_text(encoding="utf-8-sig").splitlines()
     for at in range(0, 42, 5):

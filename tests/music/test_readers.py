@@ -1,4 +1,3 @@
-import os
 import tempfile
 import zipfile
 from pathlib import Path
@@ -8,14 +7,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.errors import DataError
 from voicediff.music import Note, Score, read_score, write_csd, write_midi
 from voicediff.music.midi import read_midi
 from voicediff.music.tempo import TempoMap
-
-REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[3] / "shared/data/real"))
-STAR = REAL / "little_star"
 
 
 def song() -> Score:
@@ -399,8 +396,10 @@ def test_any_values_in_a_csv_are_read_or_refused(rows):
     read_or_refuse(text.encode("utf-8", "ignore"), ".csv")
 
 
-@pytest.mark.skipif(not STAR.is_dir(), reason=f"no real recordings at {STAR}")
+@needs_little_star
 def test_the_real_song_has_its_42_syllables():
-    found = read_score(STAR / "mid" / "little_star.mid", STAR / "txt" / "little_star.txt")
+    found = read_score(
+        LITTLE_STAR / "mid" / "little_star.mid", LITTLE_STAR / "txt" / "little_star.txt"
+    )
     assert len(found.notes) == 42 and len(found.phrases) == 3
     assert found.duration == pytest.approx(28.0, abs=0.01)

@@ -1,11 +1,10 @@
 """The recipe of separation, run whole as a new user would, on the smallest corpus and model."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
+from real_data import GRID, needs_grid
 from recipe_room import ROOT, make_room, run
 
 from voicediff.bin.main import main
@@ -15,7 +14,6 @@ from voicediff.data.separation.mixtures import read_list
 from voicediff.data.separation.talks import read_prepared
 
 AVSS = ROOT / "egs" / "lrs3" / "avss"
-GRID = Path(os.environ.get("VOICEDIFF_REAL_DATA", ROOT.parent / "shared/data/real")) / "grid"
 SMOKE = (
     *(
         "--minutes",
@@ -177,7 +175,7 @@ def test_help_names_every_option_with_its_default(room):
 
 
 @pytest.mark.recipe
-@pytest.mark.skipif(not GRID.is_dir(), reason=f"no real clips in {GRID} (VOICEDIFF_REAL_DATA)")
+@needs_grid
 def test_real_clips_go_through_data_crops_and_training(room, recipe, tmp_path):
     (tmp_path / "clip2spk").write_text("id2_vcd_swwp2s man\npwij3p man\n", encoding="utf-8")
     (tmp_path / "splits").write_text("* train\nman test\n", encoding="utf-8")

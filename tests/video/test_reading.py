@@ -1,10 +1,8 @@
 # ruff: noqa: E402
 """Videos are read by their time stamps: rates, offsets, damage, and sound in sync with the picture."""
 
-import os
 import struct
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ av = pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
 
 from face_detectors import haar
+from real_data import GRID, needs_grid
 
 from voicediff.errors import ConfigError, DataError
 from voicediff.video.crops import cut_face, cut_mouths, seen_by_network
@@ -27,13 +26,6 @@ from voicediff.video.faces import (
     read_sidecar,
 )
 from voicediff.video.reading import _picture, read_frames, read_recording
-
-REAL = Path(
-    os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[2] / "../shared/data/real")
-)
-grid = pytest.mark.skipif(
-    not (REAL / "grid").is_dir(), reason=f"no real GRID clips below {REAL} (VOICEDIFF_REAL_DATA)"
-)
 
 
 def write(
@@ -312,9 +304,9 @@ class Nobody(FaceDetector):
         return np.zeros((0, 5), np.float32)
 
 
-@grid
+@needs_grid
 def test_real_clips_have_a_face_in_every_frame_and_whole_sound():
-    paths = sorted((REAL / "grid").glob("*.mpg"))
+    paths = sorted(GRID.glob("*.mpg"))
     detector, steps = haar(), slice(None, None, 9)
     assert len(paths) == 6
     for path in paths:

@@ -1,11 +1,9 @@
 """Griffin-Lim: the mel comes back, pitch and all."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.audio import MelSpec, f0, log_mel, mel_filters, read_wav
 from voicediff.diffusion.noise import SeededNoise
@@ -15,9 +13,6 @@ from voicediff.vocoders.frames import Framing
 from voicediff.vocoders.inversion import MelInversion
 
 SPEC = MelSpec()
-REAL = Path(
-    os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[2] / "../shared/data/real")
-)
 
 
 def song(seconds=1.0, hz=220.0):
@@ -95,9 +90,9 @@ def test_a_mel_of_another_kind_is_refused_with_both_hashes():
         vocoder.require(other, "the model")
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
+@needs_little_star
 def test_a_real_song_comes_back():
-    wav, _ = read_wav(REAL / "little_star/wav/little_star.wav", SPEC.sample_rate, 4.0, 9.0)
+    wav, _ = read_wav(LITTLE_STAR / "wav/little_star.wav", SPEC.sample_rate, 4.0, 9.0)
     mel = log_mel(torch.from_numpy(wav)[None], SPEC)
     made = build("vocoder", {"name": "griffin_lim"}, spec=SPEC)(mel)
     assert mel_error(made, mel) < 0.5

@@ -1,11 +1,9 @@
 """Harmonic-plus-noise: the given pitch, the given mel."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.audio import MelSpec, f0, log_mel, read_wav
 from voicediff.diffusion.noise import SeededNoise
@@ -13,9 +11,6 @@ from voicediff.errors import DataError
 from voicediff.registry import build
 
 SPEC = MelSpec()
-REAL = Path(
-    os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[2] / "../shared/data/real")
-)
 
 
 def vocoder(**options):
@@ -87,9 +82,9 @@ def test_without_f0_it_says_so():
         vocoder()(smooth_mel(10))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real recordings at {REAL}")
+@needs_little_star
 def test_a_real_song_comes_back():
-    wav, rate = read_wav(REAL / "little_star/wav/little_star.wav", SPEC.sample_rate, 4.0, 9.0)
+    wav, rate = read_wav(LITTLE_STAR / "wav/little_star.wav", SPEC.sample_rate, 4.0, 9.0)
     pitch = f0(wav, rate, SPEC.hop)
     mel = log_mel(torch.from_numpy(wav)[None], SPEC)
     made = vocoder()(mel, torch.from_numpy(pitch)[None])

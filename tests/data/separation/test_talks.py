@@ -1,7 +1,6 @@
 """Corpus layouts, data folders and the two data stages of the separation recipe."""
 
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 pytest.importorskip("av")
 pytest.importorskip("cv2")
+from real_data import GRID, needs_grid
 
 from voicediff.data.separation.clips import read_clip
 from voicediff.data.separation.layouts import assigned, read_grid, read_lrs3, read_vox2
@@ -19,7 +19,6 @@ from voicediff.data.tables import read_table, write_table
 from voicediff.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[3]
-REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", ROOT / "../shared/data/real"))
 
 
 def touch(root, *names):
@@ -222,13 +221,11 @@ def test_two_corpora_at_once_are_refused(tmp_path):
         stage("prepare_data")("--lrs3-root", tmp_path, "--grid-root", tmp_path, "--out", tmp_path)
 
 
-@pytest.mark.skipif(
-    not (REAL / "grid").is_dir(), reason=f"no real GRID clips below {REAL} (VOICEDIFF_REAL_DATA)"
-)
+@needs_grid
 def test_two_real_clips_of_the_same_man_are_prepared_and_mixed(tmp_path):
     names = ("id2_vcd_swwp2s", "pwij3p")
     for name in names:
-        shutil.copyfile(REAL / "grid" / f"{name}.mpg", tmp_path / f"{name}.mpg")
+        shutil.copyfile(GRID / f"{name}.mpg", tmp_path / f"{name}.mpg")
     talks, problems = read_grid(tmp_path, speakers=dict.fromkeys(names, "man"))
     prepared = {t.id: prepare(t, tmp_path / "clips") for t in talks}
     assert not problems and {p.entry.frames for p in prepared.values()} == {75}

@@ -1,15 +1,14 @@
 import importlib.util
 import json
-import os
 import sys
 from pathlib import Path
 
 import pytest
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.data.singing.kaldi import read_folder
 
 ROOT = Path(__file__).parents[3]
-REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", ROOT.parent / "shared/data/real"))
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +99,10 @@ def test_wrong_options_exit_with_2(stage, tmp_path, monkeypatch, capsys, options
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.skipif(
-    not (REAL / "little_star").is_dir(), reason=f"{REAL}/little_star: no real recordings here"
-)
+@needs_little_star
 def test_one_real_recording_is_cut_into_training_and_test(stage, tmp_path, monkeypatch, capsys):
     out = tmp_path / "star"
-    options = ("--csd-root", REAL / "little_star", "--out", out, "--test-from", "20")
+    options = ("--csd-root", LITTLE_STAR, "--out", out, "--test-from", "20")
     assert call(stage, monkeypatch, *options) == 0
     train, test = read_folder(out / "train"), read_folder(out / "test")
     assert next(iter(train.texts.values())) == "반짝반짝 작은별"

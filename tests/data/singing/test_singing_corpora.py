@@ -1,11 +1,10 @@
-import os
 import re
 import shutil
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import LITTLE_STAR, needs_little_star
 
 from voicediff.corpora.csd import make_corpus
 from voicediff.data.singing.csd import is_csd, survey_csd
@@ -13,8 +12,6 @@ from voicediff.data.singing.mlp_singer import is_mlp_singer, survey_mlp_singer
 from voicediff.data.singing.songs import Survey
 from voicediff.errors import DataError
 from voicediff.music.csd import read_csd
-
-REAL = Path(os.environ.get("VOICEDIFF_REAL_DATA", Path(__file__).parents[4] / "shared/data/real"))
 
 
 @pytest.fixture(scope="module")
@@ -262,11 +259,9 @@ def test_problems_of_mlp_singers_layout_are_all_named(own):
     assert messages[1] == f"{own / 'mid' / 'kr001b.mid'}: missing; a song has wav, mid and txt"
 
 
-@pytest.mark.skipif(
-    not (REAL / "little_star").is_dir(), reason=f"{REAL}/little_star: no real recordings here"
-)
+@needs_little_star
 def test_the_real_little_star_is_read():
-    found = survey(REAL / "little_star", survey_mlp_singer)
+    found = survey(LITTLE_STAR, survey_mlp_singer)
     assert found.problems == []
     score = found.songs[0].score
     assert len(score.notes) == 42 and score.duration == pytest.approx(28.0, abs=0.05)
