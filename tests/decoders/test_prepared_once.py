@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from voicediff.diffusion.guidance import Guide
+from voicediff.diffusion.guidance import GuidanceTerm
 from voicediff.diffusion.model import Diffusion
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.networks.conditions import Conditions
@@ -56,6 +56,6 @@ def test_keys_values_and_frame_projections_are_computed_once_for_all_steps(name)
     assert attentions >= 4 and attentions < len(layers)  # keys and values of two, and frames
     assert asked == {"decoder": steps, **dict.fromkeys(layers, 1)}
     asked.clear()
-    guide = Guide(1.0, cond.without(["lips"]))
-    heart.sample(sampler, mu, cond, mask, SeededNoise([1, 2]), guides=[guide])
+    term = GuidanceTerm(1.0, cond.without(["lips"]))
+    heart.sample(sampler, mu, cond, mask, SeededNoise([1, 2]), guidance=[term])
     assert asked == {"decoder": 2 * steps, **dict.fromkeys(layers, 2)}

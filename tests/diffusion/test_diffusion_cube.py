@@ -1,6 +1,6 @@
-"""Process x objective x sampler: every combination the registry allows runs, alike alone and in company.
+"""Process x objective x sampler: every allowed combination runs, and items do not depend on the batch.
 
-By default a pairwise cover (each pair of parts meets); the whole cube with VOICEDIFF_TEST_ALL=1.
+By default pairwise coverage (every pair of parts occurs); all combinations with VOICEDIFF_TEST_ALL=1.
 """
 
 import itertools
@@ -22,7 +22,7 @@ CUBE = list(itertools.product(*(sorted(entries(kind)) for kind in KINDS)))
 
 
 def pairwise(cube: list[tuple]) -> list[tuple]:
-    """A subset of the cube in which each pair of parts meets, chosen greedily."""
+    """A subset of the combinations in which every pair of parts occurs, chosen greedily."""
 
     def pairs(row):
         return {(i, row[i], j, row[j]) for i, j in itertools.combinations(range(len(row)), 2)}
@@ -40,7 +40,7 @@ REST = [pytest.param(*row, marks=pytest.mark.all) for row in CUBE if row not in 
 
 
 class Network(Decoder):
-    """Two layers without memory of anything but its own item and frame."""
+    """Two layers that act on each frame of each item on its own."""
 
     def __init__(self):
         super().__init__()
@@ -70,7 +70,7 @@ def few(name: str):
 
 
 @pytest.mark.parametrize(KINDS, [*COVER, *REST])
-def test_every_combination_learns_and_samples_alike_in_any_company(sde, objective, sampler):
+def test_every_combination_trains_and_samples_independently_of_the_batch(sde, objective, sampler):
     model, walk = diffusion(sde, objective), few(sampler)
     mu = torch.randn(3, 2, 3, 6, generator=torch.Generator().manual_seed(0))
     mask = length_mask(torch.tensor([6, 4, 5]), 6)
@@ -100,7 +100,7 @@ def test_every_combination_learns_and_samples_alike_in_any_company(sde, objectiv
     assert not torch.equal(other[0], together[0])
 
 
-def test_the_cover_meets_every_pair():
+def test_the_subset_contains_every_pair():
     for i, j in itertools.combinations(range(3), 2):
         wanted = {(row[i], row[j]) for row in CUBE}
         assert {(row[i], row[j]) for row in COVER} == wanted

@@ -1,4 +1,4 @@
-"""Few steps: students of exact and of trained teachers sample in one call, with the data's spread."""
+"""Distillation of exact and of trained teachers: one-step samples have the variance of the data."""
 
 import copy
 import importlib.util
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from voicediff.decoders import Decoder, Prepared
-from voicediff.diffusion.distillation import Distillation, Distilling, moved
+from voicediff.diffusion.distillation import Distillation, DistillationOptions, ddim_step
 from voicediff.diffusion.gaussian import GaussianData
 from voicediff.diffusion.model import Diffusion
 from voicediff.diffusion.noise import SeededNoise
@@ -24,26 +24,26 @@ DATA = GaussianData(mean=1.0, std=0.5, mu=0.3)
 RING = Path(__file__).parents[2] / "docs/examples/ring.py"
 
 
-class Shown(Prepared):
+class PreparedMu(Prepared):
     pass
 
 
 class Exact(Decoder):
-    """Answers with the posterior mean of the Gaussian data."""
+    """Predicts the posterior mean of the Gaussian data."""
 
     def __init__(self, sde):
         super().__init__()
         self.posterior = DATA.estimate(sde)
 
     def prepare(self, mu, cond, mask):
-        return Shown()
+        return PreparedMu()
 
     def evaluate(self, x_in, time_in, prepared):
         return self.posterior(x_in.reshape(-1, 1), time_in).data.reshape(x_in.shape)
 
 
 class Affine(Decoder):
-    """Gain and bias, learned functions of t: all that Gaussian data needs."""
+    """Gain and bias as learned functions of t: sufficient for Gaussian data."""
 
     def __init__(self):
         super().__init__()
@@ -51,7 +51,7 @@ class Affine(Decoder):
         self.layers = nn.Sequential(nn.Linear(8, 32), nn.SiLU(), nn.Linear(32, 2))
 
     def prepare(self, mu, cond, mask):
-        return Shown()
+        return PreparedMu()
 
     def evaluate(self, x_in, time_in, prepared):
         waves = time_in[:, None] * torch.tensor([1.0, 2.0, 4.0, 8.0])
@@ -65,14 +65,14 @@ def draw(seed):
 
 
 def pair(process="vp_mean"):
-    """A student that knows nothing, and its exact teacher."""
+    """An untrained student and its exact teacher."""
     ends = {"flow": (0.02, 0.98), "vp_mean": (0.01, 0.8)}[process]
     sde = build("sde", {"name": process, "t_min": ends[0], "t_max": ends[1]})
     student = Diffusion(
         Affine(), sde, build("objective", {"name": "edm"}), {"name": "uniform", "at_end": 0.3}
     )
     asked = build("objective", {"name": "data", "residual": False})
-    options = Distilling(steps=10, target=0.8, sampler={"name": "dpm_solver", "steps": 8})
+    options = DistillationOptions(steps=10, target=0.8, sampler={"name": "dpm_solver", "steps": 8})
     return student, Distillation(student, options, Diffusion(Exact(sde), sde, asked))
 
 
@@ -99,8 +99,8 @@ def sampled(model, steps, name="consistency", size=4000):
 
 @pytest.mark.parametrize("turn", ["consistency", "reflow"])
 @pytest.mark.parametrize("process", ["vp_mean", "flow"])
-def test_one_call_of_a_student_has_the_mean_and_the_spread_of_the_data(process, turn):
-    """An undistilled model's one call is the mean, even if the model is exact."""
+def test_one_step_of_a_distilled_model_has_mean_and_variance_of_the_data(process, turn):
+    """One step of a model that is not distilled gives the mean, even if the model is exact."""
     student, lesson = pair(process)
     mu, cond, mask = frames(128)
     noise = draw(0)
@@ -118,8 +118,8 @@ def test_one_call_of_a_student_has_the_mean_and_the_spread_of_the_data(process, 
     assert sampled(lesson.teacher, 1, walk) == pytest.approx((1.0, 0.0), abs=0.02)
 
 
-def test_a_consistency_function_keeps_the_data_at_any_number_of_calls():
-    """f(x, t) = mean + (std / v)(x - a mean - b mu), v the spread of x_t, sent through the sampler."""
+def test_an_exact_consistency_function_samples_the_data_at_any_nfe():
+    """f(x, t) = mean + (std / v)(x - a mean - b mu), v the std of x_t, as estimate of the sampler."""
     sde = build("sde", {"name": "vp_mean"})
 
     def exact(x, t):
@@ -140,7 +140,7 @@ def test_a_consistency_function_keeps_the_data_at_any_number_of_calls():
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_teachers_short_step_has_its_order(order):
-    """Error of carrying x over one step of lambda, against the exact flow: of order + 1 in it."""
+    """Error of one step of lambda against the exact ODE solution: of order + 1 in its size."""
     sde = build("sde", {"name": "vp_mean"})
     exact = DATA.estimate(sde)
     late = torch.full((1,), 0.4, dtype=torch.float64)
@@ -150,16 +150,16 @@ def test_the_teachers_short_step_has_its_order(order):
     def error(width):
         early = sde.time_of(sde.log_snr(late) + width)
         data = exact(x, late).data
-        there = moved(sde, x, mu, late, early, data)
+        there = ddim_step(sde, x, mu, late, early, data)
         if order == 2:
-            there = moved(sde, x, mu, late, early, (data + exact(there, early).data) / 2)
+            there = ddim_step(sde, x, mu, late, early, (data + exact(there, early).data) / 2)
         (m0, s0), (m1, s1) = (DATA.marginal(sde, t.item()) for t in (late, early))
         return abs(there.item() - (m1 + s1 / s0 * (x.item() - m0)))
 
     assert math.log2(error(0.1) / error(0.05)) == pytest.approx(order + 1, abs=0.2)
 
 
-def test_pairs_begin_at_the_very_noise_they_came_from():
+def test_a_pair_contains_the_noise_that_the_teacher_started_from():
     student, lesson = pair()
     mu, cond, mask = frames(4)
     start = student.sde.prior(mu, draw(2), 1.1)
@@ -170,13 +170,13 @@ def test_pairs_begin_at_the_very_noise_they_came_from():
     torch.testing.assert_close(mean + sigma[:, None, None, None] * z, start)
 
 
-def test_a_students_ring_in_one_call():
+def test_one_step_of_a_distilled_model_samples_the_ring():
     spec = importlib.util.spec_from_file_location("ring", RING)
     ring = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(ring)
     teacher = ring.train("vp_mean", steps=1000)
     student = copy.deepcopy(teacher)
-    lesson = Distillation(student, Distilling(steps=12))
+    lesson = Distillation(student, DistillationOptions(steps=12))
     lesson.begin(student, Path("ring"))
     size, generator = 256, torch.Generator().manual_seed(5)
     noise, mu = ring.normal(generator), ring.means(size)
@@ -194,7 +194,7 @@ def test_a_students_ring_in_one_call():
     radius = points.norm(dim=1)
     quadrants = (points > 0).float() @ points.new_tensor([2.0, 1.0])
     shares = quadrants.long().bincount(minlength=4) / len(points)
-    assert mean.norm(dim=1).mean() < 0.15  # the teacher's one call is the middle of the ring
+    assert mean.norm(dim=1).mean() < 0.15  # one step of the teacher gives the centre of the ring
     assert radius.mean().item() == pytest.approx(1, abs=0.08) and radius.std() < 0.25
     assert shares.min() > 0.13
 
@@ -203,10 +203,10 @@ def copied(**options):
     student = Diffusion(
         Affine(), build("sde", {"name": "vp_mean"}), build("objective", {"name": "edm"})
     )
-    return student, Distillation(student, Distilling(**options))
+    return student, Distillation(student, DistillationOptions(**options))
 
 
-def test_the_teacher_is_what_the_student_begins_as_and_rests():
+def test_the_teacher_has_the_initial_weights_and_stays_frozen():
     student, lesson = copied(target=0.9)
     with torch.no_grad():
         for parameter in student.parameters():
@@ -223,7 +223,7 @@ def test_the_teacher_is_what_the_student_begins_as_and_rests():
     assert not any(p.requires_grad for p in lesson.parameters())
 
 
-def test_the_loss_of_a_student_ignores_padding_and_neighbours():
+def test_the_loss_ignores_padding_and_other_items():
     student, lesson = copied(target=0.0)
     x0 = torch.randn(2, 1, 4, 6, generator=torch.Generator().manual_seed(0))
     mask = length_mask(torch.tensor([6, 4]), 6)
@@ -238,12 +238,12 @@ def test_the_loss_of_a_student_ignores_padding_and_neighbours():
         assert both.t[1] == alone.t[0] and both.frames == 10
 
 
-def test_guidance_of_the_teacher_moves_the_lesson():
+def test_guidance_of_the_teacher_changes_the_target():
     plain, guided = (copied(target=0.0, guidance=scales) for scales in ({}, {"mu": 2.0}))
 
-    class Believing(Affine):
+    class Conditioned(Affine):
         def prepare(self, mu, cond, mask):
-            prepared = Shown()
+            prepared = PreparedMu()
             prepared.mu = mu
             return prepared
 
@@ -253,19 +253,19 @@ def test_guidance_of_the_teacher_moves_the_lesson():
     mu, cond, mask = frames(4, 1.0)
     losses = []
     for student, lesson in (plain, guided):
-        student.decoder, lesson.teacher.decoder = Believing(), Believing()
+        student.decoder, lesson.teacher.decoder = Conditioned(), Conditioned()
         losses.append(lesson.reflow(student, mu, cond, mask, draw(0)).loss.item())
     assert losses[1] > 1.5 * losses[0]
 
 
-def test_mistakes_are_one_line():
+def test_invalid_options_raise_one_line():
     student, lesson = copied()
-    with pytest.raises(ConfigError, match=r"there is no teacher; begin .*\(--init-from EXP\)"):
+    with pytest.raises(ConfigError, match=r"no teacher; start .*\(--init-from EXP\)"):
         lesson.begin(student, None)
     student.drop = {"lips": 0.1}
-    with pytest.raises(ConfigError, match="a student hides no conditions"):
-        Distillation(student, Distilling())
+    with pytest.raises(ConfigError, match="distillation drops no conditions"):
+        Distillation(student, DistillationOptions())
     student, lesson = copied(sde={"name": "vp"})
     mu, cond, mask = frames(2)
-    with pytest.raises(ConfigError, match="consistency wants the teacher's process"):
+    with pytest.raises(ConfigError, match="consistency requires the teacher's process"):
         lesson.consistency(student, mu, mu, cond, mask, draw(0))

@@ -1,4 +1,4 @@
-"""Everything runs on a device without float64, and as exactly as on the CPU."""
+"""All parts run on a device without float64, with the accuracy of the CPU."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def gpu(monkeypatch):
         yield
 
 
-def test_the_device_refuses_float64_and_tensors_from_elsewhere():
+def test_the_device_rejects_float64_and_tensors_of_other_devices():
     x = torch.ones(3).to(DEVICE)
     assert x.device == DEVICE and torch.equal((2 * x).cpu(), torch.full((3,), 2.0))
     with pytest.raises(TypeError, match="float64"):

@@ -1,4 +1,4 @@
-"""The heart: losses that add up, masks, dropping, guidance, known regions, windows, progress."""
+"""The diffusion model: additive losses, masks, dropping, guidance, inpainting, windows, progress."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from voicediff.decoders import Decoder
 from voicediff.decoders.base import Prepared
 from voicediff.diffusion.gaussian import GaussianData
-from voicediff.diffusion.guidance import Guide, Known, Windows
+from voicediff.diffusion.guidance import GuidanceTerm, Known, Windows
 from voicediff.diffusion.model import Diffusion
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
@@ -16,7 +16,7 @@ from voicediff.networks.layers import length_mask
 from voicediff.registry import build
 
 
-class Seen(Prepared):
+class PreparedInputs(Prepared):
     def __init__(self, mu, cond, mask):
         self.mu, self.cond, self.mask = mu, cond, mask
 
@@ -33,7 +33,7 @@ class Small(Decoder):
 
     def prepare(self, mu, cond, mask):
         self.prepared += 1
-        return Seen(mu, cond, mask)
+        return PreparedInputs(mu, cond, mask)
 
     def evaluate(self, x_in, time_in, prepared):
         self.evaluated += 1
@@ -48,14 +48,14 @@ class Small(Decoder):
 
 
 class Perfect(Decoder):
-    """Answers with the exact posterior mean of Gaussian data."""
+    """Predicts the exact posterior mean of Gaussian data."""
 
     def __init__(self, sde, objective, data):
         super().__init__()
         self.estimate, self.data = data.estimate(sde), data
 
     def prepare(self, mu, cond, mask):
-        return Seen(mu, cond, mask)
+        return PreparedInputs(mu, cond, mask)
 
     def evaluate(self, x_in, time_in, prepared):
         flat = self.estimate(x_in.reshape(len(x_in), -1), time_in).data
@@ -83,9 +83,9 @@ def rows(cond: Conditions, *items: int) -> Conditions:
     return cond.map(lambda x: x[list(items)])
 
 
-@pytest.mark.parametrize("own_states", (0.0, 0.5, 1.0))
-def test_losses_are_sums_so_that_any_split_of_the_batch_agrees(own_states):
-    diffusion, (x0, mu, cond, mask) = model(own_states=own_states), batch()
+@pytest.mark.parametrize("scheduled_sampling", (0.0, 0.5, 1.0))
+def test_losses_are_sums_that_agree_for_any_split_of_the_batch(scheduled_sampling):
+    diffusion, (x0, mu, cond, mask) = model(scheduled_sampling=scheduled_sampling), batch()
     whole = diffusion.loss(x0, mu, cond, mask, SeededNoise([1, 2, 3]))
     parts = [
         diffusion.loss(x0[[i]], mu[[i]], rows(cond, i), mask[[i]], SeededNoise([i + 1]))
@@ -99,10 +99,10 @@ def test_losses_are_sums_so_that_any_split_of_the_batch_agrees(own_states):
 
 
 @pytest.mark.parametrize("share", (0.0, 0.4, 1.0))
-def test_a_share_of_states_is_noised_from_what_the_decoder_thinks(share):
+def test_a_share_of_states_is_noised_from_the_decoders_estimate(share):
     sde = build("sde", {"name": "bridge", "schedule": "ve", "c": 1e-12})  # hardly any noise
     diffusion = Diffusion(
-        Small(), sde, build("objective", {"name": "data"}), own_states=share
+        Small(), sde, build("objective", {"name": "data"}), scheduled_sampling=share
     ).eval()
     items, seen = 200, []
     x0, mu = (x.expand(items, -1, -1, -1) for x in batch(1)[:2])
@@ -131,13 +131,13 @@ def test_a_share_of_states_is_noised_from_what_the_decoder_thinks(share):
     torch.testing.assert_close(found.by_item * x0.shape[-1], error)
 
 
-def test_own_states_want_the_data_to_be_predicted():
-    with pytest.raises(ConfigError, match="own_states: wants the objective data"):
-        model(objective="noise", own_states=0.5)
+def test_own_states_require_data_prediction():
+    with pytest.raises(ConfigError, match="scheduled_sampling: requires the objective data"):
+        model(objective="noise", scheduled_sampling=0.5)
 
 
 def test_padding_changes_neither_loss_nor_sample():
-    diffusion, (x0, mu, cond, mask) = model(own_states=0.5), batch(1, lengths=(7,))
+    diffusion, (x0, mu, cond, mask) = model(scheduled_sampling=0.5), batch(1, lengths=(7,))
     spoilt = [x.clone() for x in (x0, mu)]
     for x in spoilt:
         x[..., 7:] = 1e3
@@ -163,26 +163,28 @@ def test_padding_changes_neither_loss_nor_sample():
 
 
 def test_gradients_reach_mu_through_the_decoder_only():
-    """With mu in path and target as well, joint training would move the target."""
+    """Gradients through the path would let joint training change the target."""
     diffusion, (x0, mu, cond, mask) = model(), batch()
     mu.requires_grad_()
     diffusion.loss(x0, mu, cond, mask, SeededNoise([1, 2, 3])).loss.backward()
     through = mu.grad.clone()
     mu.grad = None
-    shown = mu.detach().clone().requires_grad_()
-    diffusion.loss(x0, mu, cond, mask, SeededNoise([1, 2, 3]), shown=shown).loss.backward()
+    decoder_mu = mu.detach().clone().requires_grad_()
+    diffusion.loss(
+        x0, mu, cond, mask, SeededNoise([1, 2, 3]), decoder_mu=decoder_mu
+    ).loss.backward()
     assert mu.grad is None
-    torch.testing.assert_close(shown.grad, through)
+    torch.testing.assert_close(decoder_mu.grad, through)
 
 
-def test_conditions_are_prepared_once_and_evaluated_once_per_call():
+def test_conditions_are_prepared_once_for_all_evaluations():
     diffusion, (_, mu, cond, mask) = model(), batch()
-    told = []
+    reports = []
     sampler = build("sampler", {"name": "heun", "steps": 4})
-    diffusion.sample(sampler, mu, cond, mask, SeededNoise([1, 2, 3]), callback=told.append)
+    diffusion.sample(sampler, mu, cond, mask, SeededNoise([1, 2, 3]), callback=reports.append)
     assert (diffusion.decoder.prepared, diffusion.decoder.evaluated) == (1, 7)
-    assert told[-1].calls == sampler.nfe == 7
-    assert [p.step for p in told] == [1, 2, 3, 4] and told[0].data.shape == mu.shape
+    assert reports[-1].nfe == sampler.nfe == 7
+    assert [p.step for p in reports] == [1, 2, 3, 4] and reports[0].data.shape == mu.shape
 
 
 def test_a_perfect_decoder_restores_the_distribution():
@@ -203,7 +205,7 @@ def test_a_perfect_decoder_restores_the_distribution():
 
 
 def test_residual_scale_only_changes_the_units_of_the_path():
-    """Perfect knowledge of scaled residuals gives samples and estimates in the units of x0."""
+    """A perfect decoder of scaled residuals gives samples and estimates in the units of x0."""
     sde, objective = build("sde", {"name": "vp_mean"}), build("objective", {"name": "data"})
     unit = GaussianData(mean=0.0, std=1.0, mu=0.0)
     diffusion = Diffusion(Perfect(sde, objective, unit), sde, objective, residual_scale=4.0)
@@ -257,8 +259,11 @@ def test_guidance_has_a_scale_per_dropped_name():
     poorer = [
         diffusion.denoiser(mu, cond.without([name]), mask)(x, t) for name in ("lips", "singer")
     ]
-    guides = [Guide(2.0, cond.without(["lips"])), Guide(0.5, cond.without(["singer"]))]
-    guided = diffusion.steered(mu, cond, mask, None, guides, None, None)(x, t)
+    guidance = [
+        GuidanceTerm(2.0, cond.without(["lips"])),
+        GuidanceTerm(0.5, cond.without(["singer"])),
+    ]
+    guided = diffusion.steered(mu, cond, mask, None, guidance, None, None)(x, t)
     wanted = full.data + 2 * (full.data - poorer[0].data) + 0.5 * (full.data - poorer[1].data)
     torch.testing.assert_close(guided.data, wanted)
     again, sigma = diffusion.sde.marginal(guided.data, mu, t)
@@ -268,11 +273,14 @@ def test_guidance_has_a_scale_per_dropped_name():
     )
 
 
-def test_guidance_costs_an_evaluation_per_guide_that_counts():
+def test_guidance_needs_one_evaluation_per_term_of_nonzero_scale():
     diffusion, (_, mu, cond, mask) = model(), batch()
-    guides = [Guide(1.0, cond.without(["lips"])), Guide(0.0, cond.without(["singer"]))]
+    guidance = [
+        GuidanceTerm(1.0, cond.without(["lips"])),
+        GuidanceTerm(0.0, cond.without(["singer"])),
+    ]
     sampler = build("sampler", {"name": "dpm_solver", "steps": 5})
-    diffusion.sample(sampler, mu, cond, mask, SeededNoise([1, 2, 3]), guides=guides)
+    diffusion.sample(sampler, mu, cond, mask, SeededNoise([1, 2, 3]), guidance=guidance)
     assert diffusion.decoder.evaluated == 10
 
 
@@ -310,8 +318,8 @@ def test_windows_cover_every_frame_with_weights_that_rise_and_fall(frames):
     assert (total > 0).all()
 
 
-def test_impossible_windows_are_refused():
-    with pytest.raises(ConfigError, match="overlap must be below length, found 16 and 16"):
+def test_windows_with_too_large_overlap_raise():
+    with pytest.raises(ConfigError, match="overlap must be less than length, found 16 and 16"):
         Windows(16, 16)
 
 
@@ -357,7 +365,7 @@ def test_bf16_stays_inside_the_decoder(monkeypatch):
     assert losses.loss.dtype == torch.float32
 
 
-def test_infinite_pairs_are_refused_when_the_model_is_built():
+def test_undefined_combinations_raise_when_the_model_is_built():
     flow = build("sde", {"name": "flow", "t_max": 1.0})
     with pytest.raises(ConfigError, match="divides by a"):
         Diffusion(Small(), flow, build("objective", {"name": "noise"}))

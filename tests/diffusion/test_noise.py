@@ -1,4 +1,4 @@
-"""Seeded noise: normal, and the same for an item whatever stands around it."""
+"""Seeded noise: standard normal, and independent of batch, padding and position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_noise_is_standard_normal_and_uncorrelated():
     assert abs(np.corrcoef(x[:-80], x[80:])[0, 1]) < 0.02
 
 
-def test_an_item_has_the_same_noise_in_every_batch_and_place():
+def test_an_item_has_the_same_noise_in_every_batch():
     together = SeededNoise([1, 2, 3])(torch.zeros(3, 2, 4, 10))
     alone = SeededNoise([2])(torch.zeros(1, 2, 4, 10))
     assert torch.equal(together[1:2], alone)
@@ -44,7 +44,7 @@ def test_dtype_follows_the_argument():
     torch.testing.assert_close(noise.float(), SeededNoise([5])(like.float()))
 
 
-def test_a_batch_of_another_size_is_refused():
+def test_a_batch_of_another_size_raises():
     with pytest.raises(ValueError, match="2 seeds for a batch of 3"):
         SeededNoise([1, 2])(torch.zeros(3, 4))
     with pytest.raises(ValueError, match="2 windows for a batch of 3"):
@@ -78,7 +78,7 @@ def test_item_seeds_differ_and_are_the_same_on_every_machine():
 
 
 def test_large_batches_drawn_by_several_threads_have_the_noise_of_each_item():
-    like = torch.zeros(4, 2, 16, 1 << 15)  # as many numbers as are worth threads
+    like = torch.zeros(4, 2, 16, 1 << 15)  # large enough for threads
     together = SeededNoise([7, 8, 9, 7])(like)
     assert torch.equal(together[1:2], SeededNoise([8])(like[1:2]))
     assert torch.equal(together[0], together[3])

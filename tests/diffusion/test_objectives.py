@@ -1,4 +1,4 @@
-"""What a perfect decoder answers gives back data and noise; weights and ends."""
+"""Objectives: estimates from exact targets, weights, and the ends of the path."""
 
 import pytest
 import torch
@@ -24,11 +24,11 @@ def case(name: str, objective: str, seed: int = 0, **ends):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", SDES)
-def test_the_target_is_read_back_as_data_and_noise(name, objective):
+def test_the_estimate_from_the_target_is_data_and_noise(name, objective):
     sde, task, t, x0, mu, z, x = case(name, objective)
     task.require(sde)
     thought = task.estimate(task.target(sde, x0, mu, t, z), sde, x, mu, t)
-    # in float32 an answer is only good to 1e-7 of its parts, and what it stands for to 1e-7 / a, 1e-7 / sigma
+    # float32 rounds the target to 1e-7 of its terms, so the estimates are accurate to 1e-7 / a, 1e-7 / sigma
     a, sigma = (per_item(f(t), x) for f in (sde.a, sde.sigma))
     size = x.abs() + a * x0.abs() + mu.abs() + sigma * z.abs()
     assert ((thought.data - x0).abs() <= 3e-6 * (size / a + 1)).all()
@@ -37,7 +37,7 @@ def test_the_target_is_read_back_as_data_and_noise(name, objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", SDES)
-def test_data_and_noise_add_up_to_x_whatever_is_answered(name, objective):
+def test_data_and_noise_add_up_to_x_for_any_output(name, objective):
     sde, task, t, x0, mu, _, x = case(name, objective)
     answer = torch.randn_like(x0)
     thought = task.estimate(answer, sde, x, mu, t)
@@ -49,7 +49,7 @@ def test_data_and_noise_add_up_to_x_whatever_is_answered(name, objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", SDES)
-def test_gain_is_how_much_an_error_of_the_answer_moves_the_data(name, objective):
+def test_gain_is_the_ratio_of_data_error_to_output_error(name, objective):
     sde, task, t, x0, mu, z, x = (
         v.double() if isinstance(v, torch.Tensor) else v for v in case(name, objective)
     )
@@ -64,7 +64,7 @@ def test_gain_is_how_much_an_error_of_the_answer_moves_the_data(name, objective)
 
 @pytest.mark.parametrize("objective", FINITE_AT_THE_END)
 @pytest.mark.parametrize("name", ["flow", "bridge"])
-def test_data_v_and_edm_are_finite_where_nothing_of_the_data_is_left(name, objective):
+def test_data_v_and_edm_are_finite_at_zero_signal(name, objective):
     sde, task, t, x0, mu, z, x = case(name, objective, t_max=1.0)
     task.require(sde)
     thought = task.estimate(task.target(sde, x0, mu, t, z), sde, x, mu, t)
@@ -78,12 +78,12 @@ def test_data_v_and_edm_are_finite_where_nothing_of_the_data_is_left(name, objec
         ("flow", {"t_max": 1.0}, "noise", r"divides by a\(t\), which is 0 at t = 1 of Flow"),
         ("bridge", {"t_max": 1.0}, "noise", r"divides by a\(t\)"),
         ("flow", {"t_max": 1.0}, "score", r"divides by a\(t\)"),
-        ("bridge", {"t_max": 1.0}, "velocity", r"holds sigma'\(t\), which is infinite at t = 1"),
+        ("bridge", {"t_max": 1.0}, "velocity", r"contains sigma'\(t\), which is infinite at t = 1"),
         ("vp_mean", {"t_min": 0.0}, "velocity", r"sigma'\(t\).* at t = 0 .*sde.t_min"),
         ("vp", {"t_min": 0.0}, "score", r"divides by sigma\(t\), which is 0 at t = 0"),
     ],
 )
-def test_infinite_pairs_are_refused_in_one_line(name, ends, objective, reason):
+def test_undefined_combinations_raise_one_line(name, ends, objective, reason):
     with pytest.raises(ConfigError, match=reason) as refusal:
         build("objective", {"name": objective}).require(build("sde", {"name": name, **ends}))
     assert "\n" not in str(refusal.value)
@@ -97,7 +97,7 @@ def test_every_objective_is_finite_on_every_default_path(name):
 
 
 @pytest.mark.parametrize("name", SDES)
-def test_edm_sees_and_answers_unit_variance(name):
+def test_edm_input_and_target_have_unit_variance(name):
     """Exactly, from the coefficients: r ~ N(0, s^2), z ~ N(0, 1)."""
     sde, s = build("sde", {"name": name}), 0.3
     task = build("objective", {"name": "edm", "sigma_data": s})
@@ -111,7 +111,7 @@ def test_edm_sees_and_answers_unit_variance(name):
     torch.testing.assert_close(by_data.square() + by_noise.square(), one)
 
 
-def test_edm_on_its_own_path_is_karras_preconditioning():
+def test_edm_on_the_edm_process_is_karras_preconditioning():
     sde, s = build("sde", {"name": "edm"}), 0.5
     task = build("objective", {"name": "edm", "time": "log_sigma"})
     t = torch.linspace(0, 1, 9, dtype=torch.float64)
@@ -126,7 +126,7 @@ def test_edm_on_its_own_path_is_karras_preconditioning():
     torch.testing.assert_close(task.estimate(answer, sde, x, mu, t).data, wanted)
 
 
-def test_v_is_salimans_and_ho_s_on_a_preserving_path():
+def test_v_equals_salimans_and_ho_on_a_variance_preserving_process():
     sde, task, t, x0, mu, z, _ = case("vp", "v")
     a, sigma = (per_item(f(t), x0) for f in (sde.a, sde.sigma))
     torch.testing.assert_close(
@@ -140,8 +140,8 @@ def test_velocity_on_a_flow_is_noise_minus_data():
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_weightings_say_in_which_units_an_error_counts(objective):
-    """An error e of the answer is gain e of the data and (a / sigma) gain e of the noise."""
+def test_weightings_convert_the_error_to_data_or_noise(objective):
+    """An error e of the output is gain e of the data and (a / sigma) gain e of the noise."""
     sde = build("sde", {"name": "vp_mean"})
     t = torch.linspace(sde.t_min, sde.t_max, 9, dtype=torch.float64)
     gain = build("objective", {"name": objective}).gain(sde, t)

@@ -1,4 +1,4 @@
-"""The ring example of the docs: every process learns it in seconds."""
+"""docs/examples/ring.py: every process learns the ring in seconds."""
 
 import importlib.util
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_every_process_learns_a_ring_in_seconds(sde):
     points = ring.sample(ring.train(sde, steps=1200), ring.sampler_for(sde), nfe=20)
     radius = points.norm(dim=1)
     assert radius.mean().item() == pytest.approx(1, abs=0.08)
-    assert radius.std().item() < 0.2  # mu alone is a point at radius .45
+    assert radius.std().item() < 0.2  # mu alone is a point at radius 0.45
     quadrants = (points > 0).float() @ points.new_tensor([2.0, 1.0])
     shares = quadrants.long().bincount(minlength=4) / len(points)
-    assert shares.min() > 0.13  # all around, not only towards mu
+    assert shares.min() > 0.13  # in all directions, not only towards mu

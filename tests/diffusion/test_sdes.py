@@ -1,4 +1,4 @@
-"""Each process' closed forms against quadrature, simulation, the papers' figures and each other."""
+"""Closed forms of each process against quadrature, simulation and the values of the papers."""
 
 import math
 
@@ -98,7 +98,7 @@ def test_derivatives_are_the_slopes_of_the_closed_forms(spec):
 
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)
-def test_the_clock_falls_and_its_inverse_inverts(spec):
+def test_log_snr_decreases_and_time_of_is_its_inverse(spec):
     sde, t = process(spec), inner(process(spec), 50)
     clock = sde.log_snr(t)
     assert (clock.diff() < 0).all()
@@ -123,13 +123,13 @@ def test_everything_is_finite_between_the_ends(spec):
     assert all(value.isfinite().all() for value in values)
 
 
-def test_centred_paths_keep_mu_and_the_others_forget_it():
+def test_only_centred_processes_depend_on_mu():
     for spec in VARIANTS:
         sde = process(spec)
         assert bool((sde.b(inner(sde)) != 0).any()) == sde.centred
 
 
-def test_ddpm_multiplies_its_betas():
+def test_ddpm_is_the_product_of_its_betas():
     sde = process({"name": "ddpm"})
     betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
     kept = torch.cumprod(1 - betas, 0)
@@ -211,7 +211,7 @@ def test_noise_scale_is_the_standard_deviation_of_the_prior():
 
 
 @pytest.mark.parametrize("name", sorted(entries("sde")))
-def test_prior_is_the_marginal_of_mu_or_of_nothing(name):
+def test_prior_is_the_marginal_of_mu_or_of_zero(name):
     sde, mu = process({"name": name}), torch.full((1, 1, 4, 4), 2.0).double()
     start = sde.prior(mu, torch.zeros_like)
     last = at(sde.t_max)
@@ -222,7 +222,7 @@ def test_prior_is_the_marginal_of_mu_or_of_nothing(name):
     torch.testing.assert_close(shallow, torch.full_like(mu, wanted))
 
 
-def test_a_process_of_ones_own_needs_three_functions_only():
+def test_a_new_process_needs_two_functions_only():
     class Mine(SDE):
         def __init__(self):
             super().__init__(0.01, 1.0)
@@ -240,7 +240,7 @@ def test_a_process_of_ones_own_needs_three_functions_only():
     assert h.item() == 0 and g.item() == pytest.approx(math.sqrt(2 * angle * math.tan(angle / 2)))
 
 
-def test_ends_out_of_order_are_refused_in_one_line():
+def test_invalid_ends_raise_one_line():
     with pytest.raises(ConfigError, match=r"0 <= t_min < t_max <= 1, found 0\.5 and 0\.4"):
         Flow(t_min=0.5, t_max=0.4)
     with pytest.raises(ConfigError, match="infinite at 1"):

@@ -71,9 +71,9 @@ def test_the_configured_guidance_is_the_default():
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("task.guidance={states: 1.0}", "guidance.states: the model was trained without dropping"),
+        ("task.guidance={states: 1.0}", "guidance.states: this condition was not dropped"),
         ("task.diffusion.drop={lips: 0.1}", "the decoder does not see lips; choices: states, harm"),
-        ("task.shallow=0.9", "shallow: wants more than 0.01 and at most 0.7, found 0.9"),
+        ("task.shallow=0.9", "shallow: must be above 0.01 and at most 0.7, found 0.9"),
     ],
 )
 def test_what_cannot_be_is_said_when_the_model_is_built(assignment, said):

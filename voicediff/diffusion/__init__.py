@@ -1,1 +1,1 @@
-"""The diffusion core: processes, objectives, samplers, and the model that joins them."""
+"""Diffusion: processes, objectives, samplers, and the model that combines them."""

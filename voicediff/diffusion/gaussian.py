@@ -1,8 +1,9 @@
-"""Data whose diffusion is known exactly: the ruler for processes and samplers.
+"""Gaussian data with closed-form solutions, to verify processes and samplers.
 
-For x0 ~ N(mean, std^2) every marginal is Gaussian and E[x0 | x_t] is affine in x, so a walk with exact
-estimates shows the sampler's own error, and nothing has to be drawn: feed the mean, then one unit
-impulse after another (the start's and each noise draw's), and mean and variance of the result follow.
+For x0 ~ N(mean, std^2) every marginal is Gaussian and E[x0 | x_t] is affine in x. Sampling with exact
+estimates therefore measures the sampler's own error. No random numbers are needed: mean and variance
+of the result follow from its response to the mean and to one unit impulse per noise sample (that of
+the start included).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class GaussianData:
         return a * self.mean + b * self.mu, ((a * self.std) ** 2 + sigma**2) ** 0.5
 
     def estimate(self, sde: SDE) -> EstimateAt:
-        """E[x0 | x_t] and the noise that goes with it; x (B, 1)."""
+        """E[x0 | x_t] and the matching noise; x (B, 1)."""
 
         def exact(x: Tensor, t: Tensor) -> Estimate:
             a, b, sigma = (f(t.double())[:, None] for f in (sde.a, sde.b, sde.sigma))
@@ -50,27 +51,27 @@ class GaussianData:
         start: tuple[float, float] | None = None,
         t_start: float | None = None,
     ) -> tuple[float, float]:
-        """Mean and standard deviation of what an affine sampler gives, exactly.
+        """Exact mean and standard deviation of the samples of a sampler that is affine in x.
 
-        start: of x at t_start (default t_max), by default the true marginal there.
+        start: mean and standard deviation of x at t_start (default t_max), by default the true ones.
         """
         t_start = sde.t_max if t_start is None else t_start
         mean, std = self.marginal(sde, t_start) if start is None else start
         counter = _Impulses(0)
-        self._walk(sampler, sde, torch.tensor([[mean]]).double(), t_start, counter)
-        draws = counter.calls
-        x = torch.full((draws + 2, 1), mean, dtype=torch.float64)
+        self._run(sampler, sde, torch.tensor([[mean]]).double(), t_start, counter)
+        samples = counter.calls
+        x = torch.full((samples + 2, 1), mean, dtype=torch.float64)
         x[1] += std
-        y = self._walk(sampler, sde, x, t_start, _Impulses(2)).flatten()
+        y = self._run(sampler, sde, x, t_start, _Impulses(2)).flatten()
         return y[0].item(), (y[1:] - y[0]).norm().item()
 
     def error(self, sampler: Sampler, sde: SDE, t_end: float = 0.0) -> float:
         """Wasserstein-2 distance of the sampler's result from x at t_end, in units of std."""
-        got = self.sampled(sampler, sde)
-        wanted = (self.mean, self.std) if t_end == 0 else self.marginal(sde, t_end)
-        return ((got[0] - wanted[0]) ** 2 + (got[1] - wanted[1]) ** 2) ** 0.5 / self.std
+        result = self.sampled(sampler, sde)
+        expected = (self.mean, self.std) if t_end == 0 else self.marginal(sde, t_end)
+        return ((result[0] - expected[0]) ** 2 + (result[1] - expected[1]) ** 2) ** 0.5 / self.std
 
-    def _walk(
+    def _run(
         self, sampler: Sampler, sde: SDE, x: Tensor, t_start: float, noise: _Impulses
     ) -> Tensor:
         mu = torch.full_like(x, self.mu)
@@ -78,7 +79,7 @@ class GaussianData:
 
 
 class _Impulses:
-    """A `Noise` whose k-th draw is 1 for item first + k, and 0 for all others."""
+    """A `Noise` whose k-th sample is 1 for item first + k, and 0 for all others."""
 
     def __init__(self, first: int):
         self.first, self.calls = first, 0

@@ -1,7 +1,7 @@
-"""Wrappers of `estimate`: guidance, known regions and long x, for every process and sampler.
+"""Wrappers of `estimate`: guidance, inpainting and long inputs, for every process and sampler.
 
-A sampler asks `estimate(x, t) -> Estimate`. Each wrapper asks one or several such functions and
-gives one back in which x_t = a data + b mu + sigma noise still holds.
+A sampler evaluates `estimate(x, t) -> Estimate`. Each wrapper takes one or several such functions
+and returns one for which x_t = a data + b mu + sigma noise still holds.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from voicediff.networks.conditions import Conditions
 
 
 @dataclass
-class Guide:
-    """What the decoder would be told with some names dropped, and how far to move away from it.
+class GuidanceTerm:
+    """One term of classifier-free guidance: the conditions with some dropped, and a scale.
 
-    scale: estimate = full + scale (full - poorer), summed over guides; 0 is no guidance.
-    cond: the poorer conditions, e.g. `cond.without(["lips"])`.
-    mu: the poorer mean shown to the decoder (B, C, F, T); the process keeps its own. None: the same.
+    scale: estimate = full + scale (full - reduced), summed over terms; 0 is no guidance.
+    cond: the reduced conditions, e.g. `cond.without(["lips"])`.
+    mu: the decoder's input mu (B, C, F, T), where it is dropped too; the process keeps its own mu.
+        None: unchanged.
     """
 
     scale: float
@@ -35,7 +36,7 @@ class Guide:
 
 @dataclass
 class Known:
-    """A region that is given: data x0 (B, C, F, T), and a bool mask `where` that broadcasts to it."""
+    """A known region for inpainting: data x0 (B, C, F, T), bool mask `where` that broadcasts to it."""
 
     x0: Tensor
     where: Tensor
@@ -43,7 +44,7 @@ class Known:
 
 @dataclass
 class Windows:
-    """Long x in windows of `length` frames that share `overlap` frames."""
+    """Split of long inputs into windows of `length` frames that overlap by `overlap` frames."""
 
     length: int
     overlap: int
@@ -51,18 +52,18 @@ class Windows:
     def __post_init__(self):
         if not 0 <= self.overlap < self.length:
             raise ConfigError(
-                f"windows: overlap must be below length, found {self.overlap} and {self.length}"
+                f"windows: overlap must be less than length, found {self.overlap} and {self.length}"
             )
 
     def over(self, frames: int) -> list[tuple[int, int]]:
-        """[start, stop) of equally long windows that cover the frames, the last one at the end."""
+        """[start, stop) of windows of equal length that cover the frames; the last ends with them."""
         if frames <= self.length:
             return [(0, frames)]
         starts = list(range(0, frames - self.length, self.length - self.overlap))
         return [(s, s + self.length) for s in [*starts, frames - self.length]]
 
     def fade(self, start: int, stop: int, frames: int) -> Tensor:
-        """Weights (T,) of a window: rising and falling over the overlap, 1 at the ends of x."""
+        """Cross-fade weights (T,) of a window: linear over the overlaps, 1 at both ends of x."""
         size = stop - start
         weight = torch.ones(size)
         ramp = (torch.arange(self.overlap) + 1) / (self.overlap + 1)
@@ -73,17 +74,17 @@ class Windows:
         return weight
 
 
-def guided(full: EstimateAt, poorer: Sequence[tuple[float, EstimateAt]]) -> EstimateAt:
-    """Classifier-free guidance with one scale per dropped set of names (Ho and Salimans 2022).
+def guided(full: EstimateAt, reduced: Sequence[tuple[float, EstimateAt]]) -> EstimateAt:
+    """Classifier-free guidance, one scale per reduced estimate (Ho and Salimans 2022, Eq. 6).
 
-    Costs one call more per guide whose scale is not 0.
+    Every term costs one further network evaluation per step.
     """
-    poorer = [(scale, estimate) for scale, estimate in poorer if scale]
+    reduced = [(scale, estimate) for scale, estimate in reduced if scale]
 
     def estimate(x: Tensor, t: Tensor) -> Estimate:
         rich = full(x, t)
         data, noise = rich.data, rich.noise
-        for scale, other in poorer:
+        for scale, other in reduced:
             poor = other(x, t)
             data = data + scale * (rich.data - poor.data)
             noise = noise + scale * (rich.noise - poor.noise)
@@ -93,7 +94,7 @@ def guided(full: EstimateAt, poorer: Sequence[tuple[float, EstimateAt]]) -> Esti
 
 
 def inpainted(estimate: EstimateAt, sde: SDE, mu: Tensor, known: Known) -> EstimateAt:
-    """The data estimate replaced where it is known, and the noise that goes with it."""
+    """Inpainting: the data estimate replaced by the known data, with the noise that matches it."""
 
     def replaced(x: Tensor, t: Tensor) -> Estimate:
         data = torch.where(known.where, known.x0, estimate(x, t).data)
@@ -105,10 +106,10 @@ def inpainted(estimate: EstimateAt, sde: SDE, mu: Tensor, known: Known) -> Estim
 def windowed(
     window: Callable[[int, int], EstimateAt], sde: SDE, mu: Tensor, windows: Windows
 ) -> EstimateAt:
-    """Data estimated in overlapping windows and cross-faded; x and its noise stay one piece.
+    """Data estimated in overlapping windows and cross-faded; x and its noise are not split.
 
-    window(start, stop) is the estimate of frames [start, stop). The number of frames a decoder sees
-    at once, and so its memory, does not grow with x.
+    window(start, stop) is the estimate of frames [start, stop). The decoder processes one window at
+    a time, so its memory does not grow with the length of x.
     """
     frames = mu.shape[-1]
     spans = windows.over(frames)

@@ -1,4 +1,4 @@
-"""The heart: a process, an objective and a decoder; noise a feature towards a mean, learn, walk back."""
+"""The diffusion model: a forward process, a denoiser trained on it, and sampling with a solver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from voicediff.diffusion.guidance import Guide, Known, Windows, guided, inpainted, windowed
+from voicediff.diffusion.guidance import GuidanceTerm, Known, Windows, guided, inpainted, windowed
 from voicediff.diffusion.noise import Noise
 from voicediff.diffusion.objectives import DataObjective, Estimate, Objective, from_data
 from voicediff.diffusion.samplers import Callback, EstimateAt, Progress, Sampler
@@ -25,12 +25,12 @@ from voicediff.registry import build
 
 @dataclass
 class DiffusionLosses:
-    """The loss of a batch, so that sums over any split of it agree.
+    """The loss of a batch as a sum and a count, so that any split into batches gives the same mean.
 
     loss: scalar, sum over items and valid frames of the weighted squared error (mean over bins).
-    frames: scalar, number of valid frames: divide the global sums.
+    frames: scalar, number of valid frames; divide sums of `loss` by sums of `frames`.
     by_item, t: (B,) mean loss per valid frame, and time.
-    estimate: what the decoder thought of x_t, in the units of x0, for losses on the data.
+    estimate: the decoder's estimate at x_t, in the units of x0, for further losses on the data.
     """
 
     loss: Tensor
@@ -41,22 +41,37 @@ class DiffusionLosses:
 
 
 class Diffusion(nn.Module):
-    """Noise a clean feature towards a mean, learn to denoise it, walk back.
+    """A diffusion model: one forward process, one learned denoiser, one reverse solver.
+
+    The process adds noise to a clean feature x0 (B, C, F, T) and moves its mean towards mu, an
+    estimate of x0. The decoder is trained to denoise; `sample` integrates the reverse process.
 
     Args:
-        decoder: the network; its autocast, if any, ends there: all else is float32.
-        sde, objective: what is noised and what is asked.
+        decoder: the network. Only the network runs under autocast; all else is float32.
+        sde, objective: the forward process, and the quantity that the decoder predicts.
         times: distribution of training times, a part of kind `times`.
-        residual_scale: the path is run in mu + scale (x0 - mu): a scale of 1 / std(x0 - mu) gives
+        residual_scale: the process runs on mu + scale (x0 - mu); a scale of 1 / std(x0 - mu) gives
             signal and noise the same size.
-        drop: probability with which training hides each named condition (`mu`: the decoder's view of
-            mu), so that guidance can leave it out.
-        own_states: share of items whose training state is noised from what the decoder itself thinks
-            at t_max, a call without gradients, while x0 stays the target. States between the ends
-            otherwise hold the true data, which no walk meets: the decoder learns to read it from there, and each
-            call adds its own errors. Scheduled sampling (Bengio et al. 2015) of one step, as Lay et al.
-            (2024) correct the reverse process; wants the objective `data`.
-        bf16: run the decoder in bfloat16 where the device has it.
+        drop: probability of dropping each named condition in training (`mu`: the decoder's input
+            mu), as classifier-free guidance requires.
+        scheduled_sampling: share of items whose training state x_t is made from the decoder's own estimate
+            at t_max (one evaluation without gradients) in place of x0, which stays the target. It
+            reduces the mismatch between training, where x_t contains the true data, and sampling,
+            where it contains earlier estimates: scheduled sampling (Bengio et al. 2015) of one step,
+            see also Lay et al. (2024). Requires the objective `data`.
+        bf16: run the decoder in bfloat16 where the device supports it.
+
+    >>> import torch
+    >>> from voicediff.diffusion.noise import SeededNoise
+    >>> from voicediff.networks.conditions import Conditions
+    >>> from voicediff.registry import build
+    >>> decoder = build("decoder", {"name": "wavenet", "layers": 2, "channels": 16},
+    ...                 channels_in=1, bins=8, conditions={})
+    >>> model = Diffusion(decoder, build("sde", {"name": "vp_mean"}), build("objective", {"name": "data"}))
+    >>> mu, mask = torch.zeros(2, 1, 8, 20), torch.ones(2, 20, dtype=torch.bool)
+    >>> sampler = build("sampler", {"name": "dpm_solver", "steps": 4})
+    >>> model.sample(sampler, mu, Conditions(), mask, SeededNoise([1, 2])).shape
+    torch.Size([2, 1, 8, 20])
     """
 
     def __init__(
@@ -67,17 +82,17 @@ class Diffusion(nn.Module):
         times: Mapping = {"name": "uniform"},
         residual_scale: float = 1.0,
         drop: Mapping[str, float] = {},
-        own_states: float = 0.0,
+        scheduled_sampling: float = 0.0,
         bf16: bool = False,
     ):
         super().__init__()
         objective.require(sde)
-        if own_states and not isinstance(objective, DataObjective):
-            raise ConfigError("diffusion.own_states: wants the objective data")
+        if scheduled_sampling and not isinstance(objective, DataObjective):
+            raise ConfigError("diffusion.scheduled_sampling: requires the objective data")
         self.decoder, self.sde, self.objective = decoder, sde, objective
         self.times: Times = build("times", times)
         self.residual_scale, self.drop, self.bf16 = residual_scale, dict(drop), bf16
-        self.own_states = own_states
+        self.scheduled_sampling = scheduled_sampling
 
     def loss(
         self,
@@ -86,28 +101,28 @@ class Diffusion(nn.Module):
         cond: Conditions,
         mask: Tensor,
         noise: Noise,
-        shown: Tensor | None = None,
+        decoder_mu: Tensor | None = None,
         z: Tensor | None = None,
     ) -> DiffusionLosses:
         """x0, mu (B, C, F, T), mask bool (B, T) -> losses; mu is detached in path and target.
 
-        shown: the mu that the decoder sees, where it is another one; gradients flow through it.
-        z: the noise of the path, where it belongs to this x0; by default drawn.
+        decoder_mu: the mu given to the decoder, by default `mu`; gradients flow through it.
+        z: the noise of x_t, where it is paired with x0; by default it is sampled.
         """
         keep = _frames(mask, x0)
-        shown, mu = mu if shown is None else shown, mu.detach() * keep
+        decoder_mu, mu = mu if decoder_mu is None else decoder_mu, mu.detach() * keep
         x0 = self._stretched(x0, mu) * keep
         t = self.times.draw(self.sde, noise, x0)
-        shown, cond = self._dropped(shown, cond, noise)
+        decoder_mu, cond = self._dropped(decoder_mu, cond, noise)
         z = (noise(x0) if z is None else z) * keep
         start = x0
-        if self.own_states:
-            is_own = _uniform(noise, 1, x0)[:, 0] < self.own_states
-            own = self._first_guess(mu, shown, cond, mask, noise)
+        if self.scheduled_sampling:
+            is_own = _uniform(noise, 1, x0)[:, 0] < self.scheduled_sampling
+            own = self._one_step_estimate(mu, decoder_mu, cond, mask, noise)
             start = torch.where(per_item(is_own, x0), own, x0)
         mean, sigma = self.sde.marginal(start, mu, t)
         x = mean + per_item(sigma, x0) * z
-        answer = self._answer(x, mu, t, shown, cond, mask)
+        answer = self._answer(x, mu, t, decoder_mu, cond, mask)
         target = self.objective.target(self.sde, x0, mu, t, z)
         squared = ((answer - target).square() * keep).flatten(1, -2).mean(1)  # (B, T)
         by_item = squared.sum(1) * self.objective.weight(self.sde, t)
@@ -127,17 +142,18 @@ class Diffusion(nn.Module):
         t_start: float | None = None,
         noise_scale: float = 1.0,
         callback: Callback | None = None,
-        shown: Tensor | None = None,
-        guides: Sequence[Guide] = (),
+        decoder_mu: Tensor | None = None,
+        guidance: Sequence[GuidanceTerm] = (),
         known: Known | None = None,
         windows: Windows | None = None,
     ) -> Tensor:
-        """x0 (B, C, F, T) around mu, zero where padded.
+        """Samples x0 (B, C, F, T) given mu and conditions; zero where padded.
 
-        t_start: shallow start, by default from mu noised to there.
-        x: the state to begin with instead, e.g. `noised(x0, ...)`.
-        noise_scale: standard deviation of the prior's noise, in units of sigma (temperature).
-        shown, guides, known, windows: see `loss` and `voicediff.diffusion.guidance`.
+        t_start: start of the reverse process (shallow diffusion), by default t_max. The state there
+            is mu with the noise of t_start.
+        x: another state to start from, e.g. `noised(x0, ...)`.
+        noise_scale: standard deviation of the prior's noise in units of sigma (temperature).
+        decoder_mu, guidance, known, windows: see `loss` and `voicediff.diffusion.guidance`.
         """
         keep = _frames(mask, mu)
         mu, masked_noise = mu * keep, lambda like: noise(like) * keep
@@ -145,7 +161,7 @@ class Diffusion(nn.Module):
             x = self.sde.prior(mu, masked_noise, noise_scale, t_start)
         if known is not None:
             known = Known(self._stretched(known.x0, mu) * keep, known.where)
-        estimate = self.steered(mu, cond, mask, shown, guides, known, windows)
+        estimate = self.steered(mu, cond, mask, decoder_mu, guidance, known, windows)
         with torch.no_grad():
             x0 = sampler(
                 estimate,
@@ -154,72 +170,76 @@ class Diffusion(nn.Module):
                 x=x * keep,
                 t_start=t_start,
                 noise=masked_noise,
-                callback=self._told(callback, mu),
+                callback=self._in_data_units(callback, mu),
             )
         if known is not None:
             x0 = torch.where(known.where, known.x0, x0)
         return self._restored(x0, mu) * keep
 
-    def guides(self, scales: Mapping[str, float], mu: Tensor, cond: Conditions) -> list[Guide]:
-        """Guidance by condition for `sample`, one scale each; 0 leaves the condition unguided.
+    def guidance_terms(
+        self, scales: Mapping[str, float], mu: Tensor, cond: Conditions
+    ) -> list[GuidanceTerm]:
+        """Terms of classifier-free guidance for `sample`: one per condition whose scale is not 0.
 
-        `mu` stands for the decoder's view of mu. ConfigError for a condition that training never
-        hid (`drop`): the decoder does not know what it is to be without it.
+        `mu` is the decoder's input mu. ConfigError for a condition that training did not drop
+        (`drop`): the decoder has not learned to predict without it.
         """
-        self.require_walk(None, scales)
+        self.require_sampling(None, scales)
         return [
-            Guide(scale, cond.without([name]), torch.zeros_like(mu) if name == "mu" else None)
+            GuidanceTerm(
+                scale, cond.without([name]), torch.zeros_like(mu) if name == "mu" else None
+            )
             for name, scale in scales.items()
             if scale
         ]
 
-    def require_walk(self, shallow: float | None, guidance: Mapping[str, float]) -> None:
-        """ConfigError where `sample` could not begin at `shallow`, or not be guided like this."""
+    def require_sampling(self, shallow: float | None, guidance: Mapping[str, float]) -> None:
+        """ConfigError where `sample` cannot start at `shallow` or use this guidance."""
         low, high = self.sde.t_min, self.sde.t_max
         if shallow is not None and not low < shallow <= high:
             raise ConfigError(
-                f"shallow: wants more than {low:g} and at most {high:g}, found {shallow:g}"
+                f"shallow: must be above {low:g} and at most {high:g}, found {shallow:g}"
             )
         for name in guidance:
             if not self.drop.get(name):
                 raise ConfigError(
-                    f"guidance.{name}: the model was trained without dropping it; "
-                    f"dropped were: {', '.join(self.drop) or 'none'} (task.diffusion.drop)"
+                    f"guidance.{name}: this condition was not dropped in training; "
+                    f"dropped conditions: {', '.join(self.drop) or 'none'} (task.diffusion.drop)"
                 )
 
     def noised(self, x0: Tensor, mu: Tensor, t: float | Tensor, noise: Noise) -> Tensor:
-        """A state x_t of the data x0, to start `sample` from: x0, mu (B, C, F, T), t (B,) or one."""
+        """A sample of x_t given x0, from which `sample` can start; x0, mu (B, C, F, T), t (B,) or one."""
         mean, sigma = self.sde.marginal(self._stretched(x0, mu), mu, _times_of(t, mu))
         return mean + per_item(sigma, mu) * noise(mu)
 
     def noise_between(
         self, x0: Tensor, x: Tensor, mu: Tensor, t: float | Tensor | None = None
     ) -> Tensor:
-        """The noise with which the data x0 becomes x at t (default t_max); all (B, C, F, T)."""
+        """The noise in x, given that its data is x0, at t (default t_max); all (B, C, F, T)."""
         at = _times_of(self.sde.t_max if t is None else t, mu)
         return from_data(self._stretched(x0, mu), self.sde, x, mu, at).noise
 
     def estimate(
         self, x: Tensor, mu: Tensor, t: Tensor, cond: Conditions, mask: Tensor
     ) -> Estimate:
-        """What the decoder thinks of x (B, C, F, T) at t (B,), with gradients.
+        """The decoder's estimate of data and noise in x (B, C, F, T) at t (B,), with gradients.
 
-        On the path: with a `residual_scale` its data is the stretched one, as samplers see it.
+        With a `residual_scale` the data is mu + scale (x0 - mu), as in samplers.
         """
         answer = self._answer(x, mu, t, mu, cond, mask)
         return self._masked(self.objective.estimate(answer, self.sde, x, mu, t), _frames(mask, x))
 
     def denoiser(
-        self, mu: Tensor, cond: Conditions, mask: Tensor, shown: Tensor | None = None
+        self, mu: Tensor, cond: Conditions, mask: Tensor, decoder_mu: Tensor | None = None
     ) -> EstimateAt:
-        """`estimate(x, t)` for samplers; what does not change over the steps is computed once."""
-        shown = mu if shown is None else shown
+        """`estimate(x, t)` for samplers; `Decoder.prepare` runs once for all steps."""
+        decoder_mu = mu if decoder_mu is None else decoder_mu
         keep = _frames(mask, mu)
         with torch.no_grad(), self._autocast(mu):
-            prepared = self.decoder.prepare(shown, cond, mask)
+            prepared = self.decoder.prepare(decoder_mu, cond, mask)
 
         def estimate(x: Tensor, t: Tensor) -> Estimate:
-            answer = self._answer(x, mu, t, shown, prepared, mask)
+            answer = self._answer(x, mu, t, decoder_mu, prepared, mask)
             return self._masked(self.objective.estimate(answer, self.sde, x, mu, t), keep)
 
         return estimate
@@ -229,24 +249,26 @@ class Diffusion(nn.Module):
         mu: Tensor,
         cond: Conditions,
         mask: Tensor,
-        shown: Tensor | None = None,
-        guides: Sequence[Guide] = (),
+        decoder_mu: Tensor | None = None,
+        guidance: Sequence[GuidanceTerm] = (),
         known: Known | None = None,
         windows: Windows | None = None,
     ) -> EstimateAt:
-        """The `denoiser` with all that `sample` can steer it by."""
+        """The `denoiser` with guidance, known regions and windows applied."""
 
         def window(start: int, stop: int) -> EstimateAt:
             def cut(x: Tensor | None) -> Tensor | None:
                 return None if x is None else x[..., start:stop]
 
-            def plain(cond: Conditions, shown: Tensor | None) -> EstimateAt:
-                return self.denoiser(cut(mu), cond.crop(start, stop), cut(mask), cut(shown))
+            def plain(cond: Conditions, decoder_mu: Tensor | None) -> EstimateAt:
+                return self.denoiser(cut(mu), cond.crop(start, stop), cut(mask), cut(decoder_mu))
 
-            poorer = [
-                (g.scale, plain(g.cond, shown if g.mu is None else g.mu)) for g in guides if g.scale
+            reduced = [
+                (g.scale, plain(g.cond, decoder_mu if g.mu is None else g.mu))
+                for g in guidance
+                if g.scale
             ]
-            return guided(plain(cond, shown), poorer)
+            return guided(plain(cond, decoder_mu), reduced)
 
         if windows is None:
             estimate = window(0, mu.shape[-1])
@@ -255,33 +277,35 @@ class Diffusion(nn.Module):
         return estimate if known is None else inpainted(estimate, self.sde, mu, known)
 
     @torch.no_grad()
-    def _first_guess(
-        self, mu: Tensor, shown: Tensor, cond: Conditions, mask: Tensor, noise: Noise
+    def _one_step_estimate(
+        self, mu: Tensor, decoder_mu: Tensor, cond: Conditions, mask: Tensor, noise: Noise
     ) -> Tensor:
-        """The data as a walk of one call gives it, stretched."""
+        """Data estimated from the prior in one evaluation, with `residual_scale` applied."""
         keep, t = _frames(mask, mu), _times_of(self.sde.t_max, mu)
         x = self.sde.prior(mu, lambda like: noise(like) * keep)
-        answer = self._answer(x, mu, t, shown, cond, mask)
+        answer = self._answer(x, mu, t, decoder_mu, cond, mask)
         return self.objective.estimate(answer, self.sde, x, mu, t).data * keep
 
     def _answer(
-        self, x: Tensor, mu: Tensor, t: Tensor, shown: Tensor, cond: object, mask: Tensor
+        self, x: Tensor, mu: Tensor, t: Tensor, decoder_mu: Tensor, cond: object, mask: Tensor
     ) -> Tensor:
         x_in, time_in = self.objective.inputs(self.sde, x, mu, t)
         with self._autocast(x):
-            return self.decoder(x_in, time_in, shown, cond, mask).float()
+            return self.decoder(x_in, time_in, decoder_mu, cond, mask).float()
 
     def _autocast(self, x: Tensor) -> contextlib.AbstractContextManager:
         return bfloat16(x.device.type, self.bf16)
 
-    def _dropped(self, shown: Tensor, cond: Conditions, noise: Noise) -> tuple[Tensor, Conditions]:
+    def _dropped(
+        self, decoder_mu: Tensor, cond: Conditions, noise: Noise
+    ) -> tuple[Tensor, Conditions]:
         if not self.drop:
-            return shown, cond
-        u = _uniform(noise, len(self.drop), shown)
+            return decoder_mu, cond
+        u = _uniform(noise, len(self.drop), decoder_mu)
         kept = {name: u[:, i] >= p for i, (name, p) in enumerate(self.drop.items())}
         if "mu" in kept:
-            shown = shown * per_item(kept.pop("mu"), shown)
-        return shown, cond.kept(kept)
+            decoder_mu = decoder_mu * per_item(kept.pop("mu"), decoder_mu)
+        return decoder_mu, cond.kept(kept)
 
     def _stretched(self, x0: Tensor, mu: Tensor) -> Tensor:
         return x0 if self.residual_scale == 1 else mu + self.residual_scale * (x0 - mu)
@@ -292,19 +316,19 @@ class Diffusion(nn.Module):
     def _masked(self, estimate: Estimate, keep: Tensor) -> Estimate:
         return Estimate(estimate.data * keep, estimate.noise * keep)
 
-    def _told(self, callback: Callback | None, mu: Tensor) -> Callback | None:
-        """The callback with data in the units of x0."""
+    def _in_data_units(self, callback: Callback | None, mu: Tensor) -> Callback | None:
+        """The callback, with the data estimate converted back to the units of x0."""
         if callback is None:
             return None
 
-        def tell(progress: Progress) -> None:
+        def report(progress: Progress) -> None:
             callback(dataclasses.replace(progress, data=self._restored(progress.data, mu)))
 
-        return tell
+        return report
 
 
 def _uniform(noise: Noise, count: int, like: Tensor) -> Tensor:
-    """Numbers in [0, 1), (B, count), that follow each item's own noise."""
+    """Uniform numbers in [0, 1), (B, count), from each item's own noise."""
     return torch.special.ndtr(noise(torch.zeros(len(like), count))).to(like.device)
 
 
@@ -314,5 +338,5 @@ def _times_of(t: float | Tensor, like: Tensor) -> Tensor:
 
 
 def _frames(mask: Tensor, like: Tensor) -> Tensor:
-    """The mask (B, T) as numbers that broadcast over `like` (B, ..., T)."""
+    """The mask (B, T) as 0 and 1 of a shape that broadcasts over `like` (B, ..., T)."""
     return mask.reshape(len(mask), *(1,) * (like.dim() - 2), -1).to(like.dtype)

@@ -1,4 +1,4 @@
-"""Standard normal noise that depends on the item's seed alone: not on batch, padding or device."""
+"""Standard normal noise that depends only on the seed of the item, not on batch, padding or device."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ import torch
 from torch import Tensor
 
 Noise = Callable[[Tensor], Tensor]
-_MANY = 2**22  # numbers that are worth starting threads for
+_THREADED_FROM = 2**22  # numbers; for fewer, starting threads takes longer than sampling
 
 
 class SeededNoise:
-    """A `Noise`: each call gives a fresh standard normal tensor like its argument (B, ..., T).
+    """A `Noise`: each call returns a new standard normal tensor like its argument (B, ..., T).
 
-    Item b draws from a Philox stream keyed by (seeds[b], number of the call), in time-major order,
-    so the first T frames are the same whatever the padding, the neighbours or the device.
+    Item b uses a Philox stream with the key (seeds[b], number of the call), in time-major order, so
+    its first T frames do not depend on padding, on the other items or on the device.
+
+    >>> import torch
+    >>> long, short = torch.zeros(2, 3, 8), torch.zeros(1, 3, 5)
+    >>> torch.equal(SeededNoise([7, 1])(long)[0, :, :5], SeededNoise([7])(short)[0])
+    True
     """
 
     def __init__(self, seeds: Sequence[int]):
@@ -28,10 +33,10 @@ class SeededNoise:
     def __call__(self, like: Tensor) -> Tensor:
         if like.shape[0] != len(self.seeds):
             raise ValueError(f"{len(self.seeds)} seeds for a batch of {like.shape[0]}")
-        if like[0].numel() * len(self.seeds) < _MANY:
+        if like[0].numel() * len(self.seeds) < _THREADED_FROM:
             items = [self._item(seed, like.shape[1:]) for seed in self.seeds]
         else:
-            with ThreadPoolExecutor() as pool:  # NumPy draws outside the interpreter's lock
+            with ThreadPoolExecutor() as pool:  # NumPy releases the GIL
                 items = list(pool.map(lambda seed: self._item(seed, like.shape[1:]), self.seeds))
         self.calls += 1
         return torch.stack(items).to(device=like.device, dtype=like.dtype)
@@ -44,22 +49,22 @@ class SeededNoise:
 
 
 def item_seed(*parts: object) -> int:
-    """A 63-bit seed from what identifies a draw, e.g. `item_seed(seed, epoch, utterance)`.
+    """A 63-bit seed from identifying values, e.g. `item_seed(seed, epoch, utterance)`.
 
-    CRC-based, so that it is the same in every process and on every machine (`hash` is not).
+    Based on CRC-32, so it is the same in every process and on every machine (`hash` is not).
     """
     text = "/".join(map(str, parts)).encode()
     return (zlib.crc32(text) << 31) ^ zlib.crc32(text[::-1] + b"#")
 
 
 class PlacedNoise:
-    """A `Noise` for windows of one long x: what a frame gets depends on its place in the whole.
+    """A `Noise` for windows of one long x: the noise of a frame depends on its position in x.
 
-    Windows that overlap therefore start from the same noise where they overlap, and a deterministic
-    sampler gives (nearly) the same there. `starts` are the first frames of the windows, (B,).
+    Overlapping windows therefore get equal noise where they overlap, and a deterministic sampler
+    gives nearly equal results there. `starts` are the first frames of the windows, (B,).
     """
 
-    BLOCK = 64  # frames drawn at once
+    BLOCK = 64  # frames per random stream
 
     def __init__(self, seed: int, starts: Sequence[int]):
         self.seed, self.starts = seed, list(starts)
@@ -75,7 +80,7 @@ class PlacedNoise:
         return noise.to(device=like.device, dtype=like.dtype)
 
     def _window(self, start: int, frames: int, shape: torch.Size) -> Tensor:
-        drawn = np.empty((frames, *shape), np.float32)  # filled in place: sounds are long
+        drawn = np.empty((frames, *shape), np.float32)  # filled in place to save memory
         for block in range(start // self.BLOCK, -(-(start + frames) // self.BLOCK)):
             first = block * self.BLOCK - start
             inside = slice(max(first, 0), min(first + self.BLOCK, frames))

@@ -1,7 +1,7 @@
-"""What goes into the decoder and what its answer means.
+"""Objectives: the inputs of the decoder, its training target, and the estimate from its output.
 
-With x_t = a x0 + b mu + sigma z every objective asks the decoder a question about x_t from whose
-answer both the data x0 and the noise z follow.
+With x_t = a x0 + b mu + sigma z, both the data x0 and the noise z follow from the output of the
+decoder for every objective.
 
     noise     z                                      data = (x - b mu - sigma z) / a
     score     -z / sigma                             as noise
@@ -10,7 +10,7 @@ answer both the data x0 and the noise z follow.
     v         (a z - sigma x0) / n, n^2 = a^2 + sigma^2
     edm       unit-variance mixture of residual and noise
 
-What cannot be combined, and why, is `Objective.require`'s to say.
+`Objective.require` raises for combinations of objective and process that are not defined.
 """
 
 from __future__ import annotations
@@ -30,42 +30,46 @@ from voicediff.registry import register
 
 Weighting = Literal["answer", "data", "noise", "min_snr", "sigmoid", "likelihood"]
 Input = Literal["state", "unit", "residual"]
-Clock = Literal["t", "log_sigma"]
+TimeInput = Literal["t", "log_sigma"]
 
 
 @dataclass
 class Estimate:
-    """What is thought of x_t = a data + b mu + sigma noise; both like x."""
+    """Estimated data and noise in x_t = a data + b mu + sigma noise; both like x."""
 
     data: Tensor
     noise: Tensor
 
 
 class Objective(ABC):
-    """Training target and reading of the decoder's answer. Functions of t take and give (B,).
+    """The decoder's training target, and the interpretation of its output ("answer").
+
+    Functions of t take and return (B,).
 
     Args:
-        weighting: in which units the squared error counts: of the `answer`, of the `data` or the
-            `noise` it stands for; `min_snr`: data, by min(SNR, 5) (Hang et al. 2023); `sigmoid`:
-            data, by SNR times sigmoid(2 - log SNR) (Kingma and Gao 2023); `likelihood`: noise, by
-            g^2 / sigma^2 (Song et al. 2021b).
-        input: what the decoder sees: the `state` x; `unit`: x over its std for data of std 1 (for
-            processes whose sigma is large); `residual`: (x - (a + b) mu) over its std.
-        time: the decoder's clock: `t`, or `log_sigma`, log(sigma)/4 as in EDM.
+        weighting: weight of the squared error: 1 (`answer`), or that which makes it the error of
+            the estimated `data` or `noise`; `min_snr`: data, times min(SNR, 5) (Hang et al. 2023);
+            `sigmoid`: data, times SNR sigmoid(2 - log SNR) (Kingma and Gao 2023); `likelihood`:
+            noise, times g^2 / sigma^2 (Song et al. 2021b).
+        input: input of the decoder: `state`, x; `unit`, x divided by its std for data of std 1 (for
+            processes with large sigma); `residual`, (x - (a + b) mu) divided by its std.
+        time: time conditioning of the decoder: `t`, or `log_sigma`, log(sigma) / 4 as in EDM.
     """
 
-    #: what the way from the answer to data and noise, or the target, divides by
+    #: functions of t by which the estimate or the target divides
     divides_by: tuple[Literal["a", "sigma"], ...] = ()
-    #: whether the target holds sigma'
+    #: whether the target contains sigma'
     differentiates: bool = False
-    #: std of the residual x0 - mu that `input: residual` reckons with
+    #: assumed std of the residual x0 - mu, for `input: residual`
     sigma_data: float = 1.0
 
-    def __init__(self, weighting: Weighting = "answer", input: Input = "state", time: Clock = "t"):
+    def __init__(
+        self, weighting: Weighting = "answer", input: Input = "state", time: TimeInput = "t"
+    ):
         self.weighting, self.input, self.time = weighting, input, time
 
     def inputs(self, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """What the decoder sees of x and of t."""
+        """Input (like x) and time conditioning (B,) of the decoder."""
         a, b, sigma = (f(widened(t)) for f in (sde.a, sde.b, sde.sigma))
         if self.input == "unit":
             x = _times(1 / ((a + b).square() + sigma.square()).sqrt(), x)
@@ -78,29 +82,29 @@ class Objective(ABC):
 
     @abstractmethod
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """What the decoder should answer at x_t, like x0."""
+        """Training target of the decoder's output at x_t, like x0."""
 
     @abstractmethod
     def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        """Data and noise from the decoder's answer."""
+        """Data and noise from the decoder's output."""
 
     @abstractmethod
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
-        """By how much an error of the answer moves the data estimate, (B,)."""
+        """Ratio of the error of the data estimate to the error of the output, (B,)."""
 
     def weight(self, sde: SDE, t: Tensor) -> Tensor:
-        """Weight (B,) of the squared error of the answer."""
+        """Weight (B,) of the squared error of the output."""
         if self.weighting == "answer":
             return torch.ones_like(t)
         at = widened(t)
         return narrowed(self.gain(sde, at).square() * _data_weight(self.weighting, sde, at), t)
 
     def require(self, sde: SDE) -> None:
-        """Raise ConfigError where the answer would be infinite on the path.
+        """ConfigError where target or estimate would be infinite on the path.
 
-        `noise` and `score` divide by a, so they want t_max < 1 on flow and bridge; `score` divides
-        by sigma, which ends at 0 in most processes at t = 0 and in the bridge at t = 1; `velocity`
-        holds sigma', infinite at those same ends of all but flow, ve-like starts and edm.
+        `noise` and `score` divide by a, so flow and bridge need t_max < 1. `score` divides by sigma,
+        which is 0 at t = 0 in most processes and at t = 1 in the bridge. `velocity` contains sigma',
+        which is infinite at the same ends except in flow and edm.
         """
         for end, option in ((sde.t_min, "t_min"), (sde.t_max, "t_max")):
             t = torch.tensor([end], dtype=torch.float64)
@@ -108,12 +112,12 @@ class Objective(ABC):
                 if getattr(sde, factor)(t).item() <= 0:
                     self._refuse(sde, f"divides by {factor}(t)", "0", end, option)
             if self.differentiates and not all(d.isfinite().all() for d in sde.derivatives(t)):
-                self._refuse(sde, "holds sigma'(t)", "infinite", end, option)
+                self._refuse(sde, "contains sigma'(t)", "infinite", end, option)
 
     def _refuse(self, sde: SDE, does: str, value: str, end: float, option: str) -> None:
         raise ConfigError(
             f"objective: {type(self).__name__} {does}, which is {value} at t = {end:g} of "
-            f"{type(sde).__name__}; move sde.{option} inwards, or take data, v or edm"
+            f"{type(sde).__name__}; move sde.{option} inwards, or use data, v or edm"
         )
 
 
@@ -137,21 +141,24 @@ def _data_weight(weighting: Weighting, sde: SDE, t: Tensor) -> Tensor:
 
 
 def from_data(data: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-    """The noise that goes with a data prediction; 0 where the path has none (sigma = 0)."""
+    """Estimate from predicted data; the noise is 0 where sigma = 0."""
     a, b, sigma = (f(widened(t)) for f in (sde.a, sde.b, sde.sigma))
     share = torch.where(sigma > 0, 1 / sigma, 0)
     return Estimate(data, _times(share, x - _times(a, data) - _times(b, mu)))
 
 
 def from_noise(noise: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-    """The data that goes with a noise prediction; its error is the noise's times sigma / a."""
+    """Estimate from predicted noise; the error of the data is that of the noise times sigma / a."""
     a, b, sigma = (f(widened(t)) for f in (sde.a, sde.b, sde.sigma))
     return Estimate(_times(1 / a, x - _times(b, mu) - _times(sigma, noise)), noise)
 
 
 @register("objective", "noise")
 class NoiseObjective(Objective):
-    """The decoder predicts the noise z: DDPM, Grad-TTS. Needs long training where a(t_max) is small."""
+    """Noise prediction: target z (Ho et al. 2020, Eq. 14), as in DDPM and Grad-TTS.
+
+    The data estimate divides by a, so where a(t_max) is small it needs long training.
+    """
 
     divides_by = ("a",)
 
@@ -167,14 +174,17 @@ class NoiseObjective(Objective):
 
 @register("objective", "score")
 class ScoreObjective(Objective):
-    """The decoder predicts the score -z / sigma: score_sde, SGMSE, Grad-TTS' published weights.
+    """Score prediction: target -z / sigma (Song et al. 2021, Eq. 7), as in score_sde and SGMSE.
 
-    Its loss counts the noise by default (denoising score matching with lambda = sigma^2).
+    Also that of Grad-TTS' published weights. The default weighting `noise` is denoising score
+    matching with lambda = sigma^2.
     """
 
     divides_by = ("a", "sigma")
 
-    def __init__(self, weighting: Weighting = "noise", input: Input = "state", time: Clock = "t"):
+    def __init__(
+        self, weighting: Weighting = "noise", input: Input = "state", time: TimeInput = "t"
+    ):
         super().__init__(weighting, input, time)
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -189,9 +199,9 @@ class ScoreObjective(Objective):
 
 @register("objective", "data")
 class DataObjective(Objective):
-    """The decoder predicts the data x0: stable at t_max, the choice for short training.
+    """Data prediction: target x0, or x0 - mu; stable at t_max, recommended for short training.
 
-    residual: predict x0 - mu and add mu, so that a network that knows nothing answers mu.
+    residual: predict x0 - mu and add mu, so that an output of zero is the estimate mu.
     """
 
     def __init__(
@@ -199,7 +209,7 @@ class DataObjective(Objective):
         residual: bool = True,
         weighting: Weighting = "answer",
         input: Input = "state",
-        time: Clock = "t",
+        time: TimeInput = "t",
     ):
         super().__init__(weighting, input, time)
         self.residual = residual
@@ -216,10 +226,10 @@ class DataObjective(Objective):
 
 @register("objective", "velocity")
 class VelocityObjective(Objective):
-    """The decoder predicts dx/dt along the conditional path: flow matching, rectified flow.
+    """Velocity prediction: target dx/dt, flow matching (Lipman et al. 2023, Eq. 9; Liu et al. 2023).
 
-    With W = a sigma' - a' sigma and y = dx/dt - b' mu, u = x - b mu:
-    data = (sigma' u - sigma y) / W, noise = (a y - a' u) / W. At its best on `flow`, where W = 1.
+    With W = a sigma' - a' sigma, y = dx/dt - b' mu and u = x - b mu:
+    data = (sigma' u - sigma y) / W, noise = (a y - a' u) / W. Recommended with `flow`, where W = 1.
     """
 
     differentiates = True
@@ -244,10 +254,9 @@ class VelocityObjective(Objective):
 
 @register("objective", "v")
 class VObjective(Objective):
-    """The decoder predicts v = (a z - sigma x0) / sqrt(a^2 + sigma^2) (Salimans and Ho 2022).
+    """v prediction: target (a z - sigma x0) / sqrt(a^2 + sigma^2) (Salimans and Ho 2022, appendix D).
 
-    On the circle of a and sigma: finite at every t of every process, noise where the data is left
-    and data where it is gone.
+    Finite at every t of every process: close to the noise at high SNR, to the data at low SNR.
     """
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
@@ -267,16 +276,18 @@ class VObjective(Objective):
 
 @register("objective", "edm")
 class EDMObjective(Objective):
-    """Karras' preconditioning for every path (Karras et al. 2022, Table 1, generalised).
+    """EDM preconditioning, extended to every process (Karras et al. 2022, Eq. 7 and Table 1).
 
-    With w = x - (a + b) mu = a r + sigma z and v^2 = a^2 s^2 + sigma^2 the residual r = x0 - mu is
-    (a s^2 / v^2) w + (sigma s / v) F(w / v); F has unit input and unit target at every t of every
-    process. Choose it for small networks and short training.
+    With w = x - (a + b) mu = a r + sigma z and v^2 = a^2 s^2 + sigma^2, the residual r = x0 - mu is
+    estimated as (a s^2 / v^2) w + (sigma s / v) F(w / v). Input and target of the network F have
+    variance 1 at every t. Recommended for small networks and short training.
 
     sigma_data: s, standard deviation of the residual x0 - mu (of the data where mu is 0).
     """
 
-    def __init__(self, sigma_data: float = 0.5, weighting: Weighting = "answer", time: Clock = "t"):
+    def __init__(
+        self, sigma_data: float = 0.5, weighting: Weighting = "answer", time: TimeInput = "t"
+    ):
         super().__init__(weighting, "residual", time)
         self.sigma_data = sigma_data
 
@@ -297,7 +308,7 @@ class EDMObjective(Objective):
 
 
 def _angle(sde: SDE, t: Tensor, scale: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(a s / v, sigma / v, v), v^2 = a^2 s^2 + sigma^2; (0, 1, tiny) where both are 0, as the limit."""
+    """(a s / v, sigma / v, v), v^2 = a^2 s^2 + sigma^2; the limit (0, 1, 1e-12) where both are 0."""
     a, sigma = sde.a(t) * scale, sde.sigma(t)
     total = (a.square() + sigma.square()).sqrt().clamp(min=1e-12)
     return a / total, torch.where(sigma + a > 0, sigma / total, 1), total

@@ -1,12 +1,12 @@
-"""Every diffusion process of the house, side by side.
+"""Diffusion processes.
 
-Each is a Gaussian path around a mean mu, with 0 = data and 1 = noise:
+Each is a Gaussian path around a mean mu, with t = 0 at the data and t = 1 at the noise:
 
     q(x_t | x0, mu) = N(a(t) x0 + b(t) mu, sigma(t)^2 I)
 
-so a process is three functions of time. What solvers need besides follows from them, so that a new
-process works with every sampler the day it is registered: give `a`, `b` and `sigma`, and `linear`
-(the published forward SDE) where the closed form is known.
+so a process is defined by three functions of t. Everything else that solvers need is derived from
+them: a new process with `a`, `b` and `sigma` works with every sampler. Define `linear` (the
+published forward SDE) too where a closed form is known.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from voicediff.registry import register
 
 
 class SDE(ABC):
-    """A Gaussian path without parameters; t is (B,), all functions of t return (B,).
+    """A diffusion process without learned parameters; t is (B,), all functions of t return (B,).
 
     Attributes:
-        t_min, t_max: the ends between which the path is used.
-        centred: whether the path runs towards mu (b is not 0).
+        t_min, t_max: the range of t that is used, 0 <= t_min < t_max <= 1.
+        centred: whether the mean moves towards mu (b is not 0).
     """
 
     centred: bool = False
 
     def __init__(self, t_min: float, t_max: float):
         if not 0 <= t_min < t_max <= 1:
-            raise ConfigError(f"sde: wants 0 <= t_min < t_max <= 1, found {t_min} and {t_max}")
+            raise ConfigError(f"sde: requires 0 <= t_min < t_max <= 1, found {t_min} and {t_max}")
         self.t_min, self.t_max = t_min, t_max
 
     @abstractmethod
     def a(self, t: Tensor) -> Tensor:
-        """How much of the data is left."""
+        """Coefficient of the data x0."""
 
     @abstractmethod
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation of the noise."""
 
     def b(self, t: Tensor) -> Tensor:
-        """How much of mu has come in."""
+        """Coefficient of mu."""
         return torch.zeros_like(t)
 
     def derivatives(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,7 +73,7 @@ class SDE(ABC):
         return per_item(f, x) * x + per_item(h, x) * mu, g
 
     def log_snr(self, t: Tensor) -> Tensor:
-        """lambda = log(a / sigma), the clock of exponential solvers; falls with t."""
+        """lambda = log(a / sigma), the time variable of exponential integrators; decreases with t."""
         return self.a(t).log() - self.sigma(t).log()
 
     def time_of(self, log_snr: Tensor) -> Tensor:
@@ -93,10 +93,10 @@ class SDE(ABC):
     def prior(
         self, mu: Tensor, noise: Noise, noise_scale: float = 1.0, t_start: float | None = None
     ) -> Tensor:
-        """x at t_max, where the data is taken to be mu (centred paths) or nothing.
+        """A sample of x at t_max, with mu (centred processes) or 0 in place of the data.
 
-        noise_scale: standard deviation of the noise drawn, in units of sigma.
-        t_start: shallow start: x there, where the data is taken to be mu whatever the path.
+        noise_scale: standard deviation of the noise in units of sigma.
+        t_start: x at this time instead (shallow start), always with mu in place of the data.
         """
         t = mu.new_full(mu.shape[:1], self.t_max if t_start is None else t_start)
         known = self.centred or t_start is not None
@@ -114,7 +114,7 @@ def _derivative(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
 
 
 class _LinearBeta(SDE):
-    """Processes whose rate is beta = beta_min + (beta_max - beta_min) t, with integral B."""
+    """Processes with the linear schedule beta = beta_min + (beta_max - beta_min) t of integral B."""
 
     def __init__(
         self,
@@ -138,10 +138,15 @@ class _LinearBeta(SDE):
 
 @register("sde", "vp_mean")
 class VPMean(_LinearBeta):
-    """Grad-TTS' process: variance preserving towards N(mu, I) (Popov et al. 2021, Eq. 5 and 8).
+    """Variance preserving towards N(mu, I): the process of Grad-TTS (Popov et al. 2021, Eq. 5 and 8).
 
     a = exp(-B/2), b = 1 - a, sigma^2 = 1 - exp(-B); dx = beta (mu - x)/2 dt + sqrt(beta) dw.
-    Choose it where an encoder already says much of the data.
+    Recommended where an encoder gives an estimate mu of the data.
+
+    >>> import torch
+    >>> sde, t = VPMean(), torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    >>> [[round(v, 3) for v in f(t).tolist()] for f in (sde.a, sde.b, sde.sigma)]
+    [[1.0, 0.283, 0.007], [0.0, 0.717, 0.993], [0.0, 0.959, 1.0]]
     """
 
     centred = True
@@ -168,10 +173,10 @@ class VPMean(_LinearBeta):
 
 @register("sde", "vp")
 class VP(_LinearBeta):
-    """Variance preserving towards N(0, I): the continuous DDPM (Song et al. 2021, Eq. 11).
+    """Variance preserving towards N(0, I): continuous-time DDPM (Song et al. 2021, Eq. 11).
 
     a = exp(-B/2), sigma^2 = 1 - exp(-B); dx = -beta x/2 dt + sqrt(beta) dw.
-    Choose it where nothing is known of the data beforehand.
+    Recommended where there is no estimate mu of the data.
     """
 
     def __init__(
@@ -193,10 +198,10 @@ class VP(_LinearBeta):
 
 @register("sde", "subvp")
 class SubVP(_LinearBeta):
-    """Variance preserving with less noise on the way (Song et al. 2021, Eq. 15 and 29).
+    """Sub-VP: variance bounded by that of `vp` at every t (Song et al. 2021, Eq. 15 and 29).
 
     a = exp(-B/2), sigma = 1 - exp(-B); dx = -beta x/2 dt + sqrt(beta (1 - exp(-2B))) dw.
-    Its sigma starts linearly in t, kinder to solvers near the data than `vp`.
+    Its sigma is linear in t near 0, so solvers are more accurate there than on `vp`.
     """
 
     def __init__(
@@ -219,15 +224,15 @@ class SubVP(_LinearBeta):
 
 @register("sde", "ddpm")
 class DDPM(SDE):
-    """The discrete chain of DDPM as a path in time (Ho et al. 2020; Nichol and Dhariwal 2021).
+    """The discrete Markov chain of DDPM, continued in t (Ho et al. 2020; Nichol and Dhariwal 2021).
 
-    a(n / steps) = sqrt(prod_{i <= n} (1 - beta_i)), log a interpolated between steps (monotone cubics, so that
-    a' has no jumps for solvers to trip over); sigma^2 = 1 - a^2.
-    Step n of the papers (counted from 0) is t = (n + 1) / steps. Choose it to speak with DiffSinger
-    and other discrete models; `vp` is the same in the limit.
+    a(n / steps) = sqrt(prod_{i <= n} (1 - beta_i)) and sigma^2 = 1 - a^2. Between the steps log a is
+    interpolated by monotone cubics, so that a' is continuous. Step n of the papers (from 0) is
+    t = (n + 1) / steps. Recommended for weights of DiffSinger and other discrete-time models; for
+    many steps it converges to `vp`.
 
     schedule: `linear`, betas from beta_min to beta_max; `cosine`, squared-cosine a^2 (offset 0.008,
-        betas at most 0.999), where beta_min and beta_max have no say.
+        betas at most 0.999), where beta_min and beta_max have no effect.
     """
 
     def __init__(
@@ -264,9 +269,9 @@ class DDPM(SDE):
 
 
 def _monotone_cubics(y: Tensor) -> Tensor:
-    """Cubics (4, N), highest power first, through monotone y (N + 1,) at 0 ... N.
+    """Coefficients (4, N), highest power first, of cubics through monotone y (N + 1,) at 0 ... N.
 
-    Slopes by Fritsch and Butland (1984), at the ends one-sided: as scipy's PchipInterpolator.
+    Slopes of Fritsch and Butland (1984), one-sided at the ends, as in scipy's PchipInterpolator.
     """
     rise = y.diff()
     left, right = rise[:-1], rise[1:]
@@ -289,11 +294,11 @@ def _cosine_betas(steps: int, offset: float = 0.008) -> Tensor:
 
 @register("sde", "ve")
 class VE(SDE):
-    """Variance exploding (Song et al. 2021, Eq. 9), with its exact kernel.
+    """Variance exploding, with its exact transition kernel (Song et al. 2021, Eq. 9).
 
     a = 1, sigma^2 = sigma_min^2 ((sigma_max / sigma_min)^{2t} - 1); dx = sigma_min (sigma_max / sigma_min)^t
-    sqrt(2 log(sigma_max / sigma_min)) dw. sigma_max must exceed the data's own spread by far.
-    Choose it for what NCSN++ and its descendants were made on; give networks `input: unit`.
+    sqrt(2 log(sigma_max / sigma_min)) dw. sigma_max must be much larger than the standard deviation
+    of the data. The process of NCSN++; use it with the objective option `input: unit`.
     """
 
     def __init__(
@@ -319,12 +324,13 @@ class VE(SDE):
 
 @register("sde", "ouve")
 class OUVE(SDE):
-    """SGMSE's process: Ornstein-Uhlenbeck towards mu, exploding noise (Richter et al. 2023, Eq. 8-10).
+    """OUVE: Ornstein-Uhlenbeck towards mu, exploding variance; SGMSE+ (Richter et al. 2023, Eq. 8-10).
 
     a = exp(-theta t), b = 1 - a, sigma^2 = sigma_min^2 e^{-2 theta t} (e^{2 (theta + L) t} - 1) L / (theta + L),
     L = log(sigma_max / sigma_min); dx = theta (mu - x) dt + sigma_min e^{L t} sqrt(2 L) dw.
-    a(1) is .22: it never quite reaches mu, so choose samplers that forget (stochastic ones).
-    Sigmas are those of two real channels; a paper's complex ones are sqrt 2 larger.
+    a(1) is 0.22, so the prior mean mu is not exact at t_max: use a stochastic sampler, with which
+    this error decays. sigma is that of each of two real channels; the papers give that of one
+    complex number, which is sqrt 2 larger.
     """
 
     centred = True
@@ -363,7 +369,7 @@ class BBED(SDE):
     """Brownian bridge with exponential diffusion (Lay et al. 2023, Eq. 13-16).
 
     a = 1 - t, b = t, sigma^2 = c (1 - t)^2 int_0^t k^{2s} / (1 - s)^2 ds, in closed form with exponential
-    integrals; dx = (mu - x)/(1 - t) dt + sqrt(c) k^t dw. Unlike `ouve` it does reach mu.
+    integrals; dx = (mu - x)/(1 - t) dt + sqrt(c) k^t dw. Unlike `ouve` its mean reaches mu at t = 1.
     """
 
     centred = True
@@ -372,7 +378,7 @@ class BBED(SDE):
         super().__init__(t_min, t_max)
         if t_max >= 1:
             raise ConfigError(
-                f"sde.t_max: bbed's drift is infinite at 1, found {t_max}; take 0.999"
+                f"sde.t_max: the drift of bbed is infinite at 1, found {t_max}; use 0.999"
             )
         self.k, self.c = k, c
 
@@ -393,7 +399,10 @@ class BBED(SDE):
         return -rate, rate, math.sqrt(self.c) * self.k**t
 
     def derivatives(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        sigma, (f, _, g) = self.sigma(t), self.linear(t)  # dearer to differentiate than the others
+        sigma, (f, _, g) = (
+            self.sigma(t),
+            self.linear(t),
+        )  # automatic differentiation of sigma is slow
         return -torch.ones_like(t), torch.ones_like(t), f * sigma + g.square() / (2 * sigma)
 
 
@@ -406,10 +415,10 @@ def _expi_difference(z: float, t: Tensor) -> Tensor:
 
 @register("sde", "edm")
 class EDMPath(SDE):
-    """Karras' path: a = 1 and his times as the clock (Karras et al. 2022, Eq. 5).
+    """EDM: a = 1, with the sigma steps of EDM as time variable (Karras et al. 2022, Eq. 5).
 
     sigma = (sigma_min^{1/rho} + t (sigma_max^{1/rho} - sigma_min^{1/rho}))^rho; dx = sqrt(2 sigma sigma') dw.
-    Its uniform grid is Karras' grid. Choose it with the `edm` objective and sampler.
+    Its `uniform` grid equals the grid `karras`. Use it with the `edm` objective and sampler.
     """
 
     def __init__(
@@ -439,8 +448,8 @@ class EDMPath(SDE):
 class Flow(SDE):
     """Optimal-transport flow matching (Lipman et al. 2023, Eq. 20; from mu: Mehta et al. 2024).
 
-    a = 1 - t, b = t with `from_mu` (else 0), sigma = t + sigma_min (1 - t). Straight conditional
-    paths: choose it with the velocity objective for few steps.
+    a = 1 - t, b = t with `from_mu` (else 0), sigma = t + sigma_min (1 - t). The conditional paths are
+    straight: with the `velocity` objective few sampling steps are accurate.
 
     t_max: 1 is allowed with objectives that do not divide by a.
     """
@@ -475,11 +484,11 @@ class Bridge(SDE):
     """Schroedinger bridge between x0 at 0 and mu at 1 (Chen et al. 2023; Jukic et al. 2024, Table 1).
 
     a = alpha sbar^2 / s1^2, b = (alpha / alpha1) s^2 / s1^2, sigma = alpha sbar s / s1, with sbar^2 = s1^2 - s^2,
-    s1 = s(1). The noise vanishes at both ends: started at t_max from b mu + sigma z it samples; started
-    at t = 1 from mu itself its ODE is a regressor.
+    s1 = s(1). sigma is 0 at both ends. Started at t_max < 1 from a noisy mu the ODE generates
+    samples; started at t = 1 from mu itself it is a deterministic regression.
 
-    schedule: `ve`, alpha = 1 and s^2 = c (k^{2t} - 1)/(2 log k) (c .4 by default); `vp`, alpha = exp(-B/2)
-        and s^2 = c (e^B - 1) (c .3).
+    schedule: `ve`, alpha = 1 and s^2 = c (k^{2t} - 1)/(2 log k), c 0.4 by default; `vp`,
+        alpha = exp(-B/2) and s^2 = c (e^B - 1), c 0.3 by default.
     """
 
     centred = True
@@ -502,28 +511,28 @@ class Bridge(SDE):
     def alpha(self, t: Tensor) -> Tensor:
         if self.schedule == "ve":
             return torch.ones_like(t)
-        return torch.exp(-self._clock(t) / 2)
+        return torch.exp(-self._exponent(t) / 2)
 
     def s2(self, t: Tensor) -> Tensor:
         """s(t)^2."""
-        return self._scale * torch.expm1(self._clock(t))
+        return self._scale * torch.expm1(self._exponent(t))
 
     def sbar2(self, t: Tensor) -> Tensor:
         """s(1)^2 - s(t)^2 without cancellation."""
-        clock = self._clock(t)
-        return self._scale * clock.exp() * torch.expm1(self._rest(t))
+        exponent = self._exponent(t)
+        return self._scale * exponent.exp() * torch.expm1(self._rest(t))
 
     @property
     def _scale(self) -> float:
         return self.c / (2 * self.log_k) if self.schedule == "ve" else self.c
 
-    def _clock(self, t: Tensor) -> Tensor:
+    def _exponent(self, t: Tensor) -> Tensor:
         if self.schedule == "ve":
             return 2 * self.log_k * t
         return self.beta_min * t + (self.beta_max - self.beta_min) * t.square() / 2
 
     def _rest(self, t: Tensor) -> Tensor:
-        """clock(1) - clock(t)."""
+        """exponent(1) - exponent(t)."""
         if self.schedule == "ve":
             return 2 * self.log_k * (1 - t)
         return (1 - t) * (self.beta_min + (self.beta_max - self.beta_min) * (1 + t) / 2)
@@ -541,17 +550,17 @@ class Bridge(SDE):
 
     def log_snr(self, t: Tensor) -> Tensor:
         ratio = self.sbar2(t) / (self.s2(t) * self.s2(torch.ones_like(t)))
-        return ratio.log() / 2  # a and sigma are both 0 at t = 1, their ratio is known
+        return ratio.log() / 2  # finite at t = 1, where a and sigma are both 0
 
     def linear(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The reference SDE dx = f x dt + g dw conditioned to end in mu (Doob's transform):
+        """The reference SDE dx = f x dt + g dw conditioned on its end mu (Doob's h-transform):
         g^2 = alpha^2 (s^2)', drift = f x + g^2 (alpha mu / alpha1 - x) / (alpha^2 sbar^2)."""
         if self.schedule == "ve":
             rate, f = torch.full_like(t, 2 * self.log_k), torch.zeros_like(t)
         else:
             rate = self.beta_min + (self.beta_max - self.beta_min) * t
             f = -rate / 2
-        growth = self._scale * rate * self._clock(t).exp()  # (s^2)'
+        growth = self._scale * rate * self._exponent(t).exp()  # (s^2)'
         pull = growth / self.sbar2(t)
         ratio = self.alpha(t) / self.alpha(torch.ones_like(t))
         return f - pull, pull * ratio, self.alpha(t) * growth.sqrt()

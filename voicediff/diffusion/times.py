@@ -1,4 +1,4 @@
-"""From which times training draws: where on the path the decoder learns."""
+"""Distributions of training times t."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Times(ABC):
     """A distribution of training times on [t_min, t_max].
 
     Args:
-        at_end: share of draws at t_max itself. Sampling starts there: paths that begin at mu
-            (`bridge`, `flow` from mu) gain from a few percent.
+        at_end: share of samples at t_max itself, where sampling starts; a few percent improve
+            processes that start at mu (`bridge`, `flow` from mu).
     """
 
     def __init__(self, at_end: float = 0.0):
         self.at_end = at_end
 
     def draw(self, sde: SDE, noise: Noise, like: Tensor) -> Tensor:
-        """One time per item (B,), from the item's own noise; like (B, ...) says batch and device."""
-        z = noise(torch.zeros(len(like), 2))  # few numbers: on the CPU every function is at hand
+        """One time per item (B,), from the item's own noise; like (B, ...) gives batch and device."""
+        z = noise(torch.zeros(len(like), 2))  # on the CPU: not every device has ndtr
         t = self.from_normal(sde, z[:, 0]).clamp(sde.t_min, sde.t_max)
         ends = torch.special.ndtr(z[:, 1]) < self.at_end
         return torch.where(ends, sde.t_max, t).to(like.device)
@@ -37,7 +37,7 @@ class Times(ABC):
 
 @register("times", "uniform")
 class UniformTimes(Times):
-    """Uniform in t: the papers' choice, right for most."""
+    """Uniform in t: the default of most papers (DDPM, Grad-TTS, SGMSE)."""
 
     def from_normal(self, sde: SDE, z: Tensor) -> Tensor:
         return sde.t_min + torch.special.ndtr(z) * (sde.t_max - sde.t_min)
@@ -45,7 +45,7 @@ class UniformTimes(Times):
 
 @register("times", "logit_normal")
 class LogitNormalTimes(Times):
-    """t = sigmoid(mean + std z): more draws in the middle (Esser et al. 2024), good with `flow`."""
+    """Logit-normal: t = sigmoid(mean + std z), more samples at medium t, for `flow` (Esser et al. 2024)."""
 
     def __init__(self, mean: float = 0.0, std: float = 1.0, at_end: float = 0.0):
         super().__init__(at_end)
@@ -57,7 +57,7 @@ class LogitNormalTimes(Times):
 
 @register("times", "log_snr")
 class LogSNRTimes(Times):
-    """Uniform in lambda = log(a / sigma) between the ends: as many draws per step of a log-SNR grid."""
+    """Uniform in lambda = log(a / sigma): equally many samples in each step of the log_snr grid."""
 
     def from_normal(self, sde: SDE, z: Tensor) -> Tensor:
         ends = torch.tensor([sde.t_max, sde.t_min], dtype=torch.float64)
@@ -67,7 +67,7 @@ class LogSNRTimes(Times):
 
 @register("times", "log_normal")
 class LogNormalTimes(Times):
-    """log(sigma / a) normal: EDM's choice (Karras et al. 2022, Table 1)."""
+    """Log-normal sigma / a: the training distribution of EDM (Karras et al. 2022, Table 1)."""
 
     def __init__(self, mean: float = -1.2, std: float = 1.2, at_end: float = 0.0):
         super().__init__(at_end)

@@ -1,4 +1,4 @@
-"""Samplers on Gaussian data, where the exact answer is known: orders, biases, and how many calls 1 % costs."""
+"""Samplers on Gaussian data with closed-form solutions: orders, biases, and the NFE for 1 % error."""
 
 import math
 
@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from voicediff.diffusion.gaussian import GaussianData
-from voicediff.diffusion.samplers.base import Node, Walk
+from voicediff.diffusion.samplers.base import Node, SamplingRun
 from voicediff.diffusion.sdes import SDE
 from voicediff.registry import build, entries
 
 DATA = GaussianData(mean=1.0, std=0.5, mu=0.3)
 SDES = sorted(entries("sde"))
-LOW, HIGH = 0.05, 0.95  # away from the ends, where methods in t have infinite slopes
+LOW, HIGH = 0.05, 0.95  # inside the path: at its ends slopes in t can be infinite
 
-# (sampler, order). Multistep methods start with lower orders, whose first steps stay visible: 3M and DEIS
-# are of third order after a second-order start. UniPC's free correction adds one.
+# (sampler, order). Multistep methods start with lower orders, which limits the measured order: 3M and
+# DEIS are of third order after a second-order start. UniPC's corrector adds one.
 FIRST = [
     ({"name": "euler"}, 1),
     ({"name": "euler_maruyama"}, 1),
@@ -49,20 +49,20 @@ def inner(name: str) -> SDE:
 def error(
     spec: dict, sde: SDE, steps: int, data: GaussianData = DATA, close: str = "none"
 ) -> float:
-    """W2 in units of the data's std; against x at t_min, or (closed) the data."""
+    """W2 in units of the data's std: against x at t_min, or the data with a closing step."""
     sampler = build("sampler", {**spec, "steps": steps, "close": close})
     return data.error(sampler, sde, sde.t_min if close == "none" else 0.0)
 
 
-def test_every_sampler_is_held_to_an_order():
+def test_every_sampler_has_an_expected_order():
     held = {spec["name"] for spec, _ in FIRST + HIGHER}
-    # consistency steps walk no path: their students are tested in test_distillation.py
+    # consistency sampling needs a consistency model: tested in test_distillation.py
     assert held | {"rk45", "predictor_corrector", "consistency"} == set(entries("sampler"))
 
 
 @pytest.mark.parametrize("name", SDES)
 @pytest.mark.parametrize(("spec", "order"), FIRST, ids=str)
-def test_error_falls_in_proportion_to_the_steps(spec, order, name):
+def test_error_is_inversely_proportional_to_the_steps(spec, order, name):
     steps = 48 if spec["name"] == "euler" else 16
     coarse, fine = (error(spec, inner(name), n) for n in (steps, 2 * steps))
     assert fine < 0.3
@@ -78,7 +78,7 @@ def test_error_falls_with_the_order_of_the_sampler(spec, order, name):
     assert math.log2(coarse / fine) > order - 0.35 or fine < 1e-6
 
 
-def test_third_orders_beat_second_orders():
+def test_third_order_is_more_accurate_than_second():
     for name in SDES:
         for sampler in ("deis", "unipc"):
             two, three = (error({"name": sampler, "order": o}, inner(name), 32) for o in (2, 3))
@@ -87,12 +87,12 @@ def test_third_orders_beat_second_orders():
 
 @pytest.mark.parametrize("name", SDES)
 @pytest.mark.parametrize("schedule", sorted(entries("grid")))
-def test_every_grid_leads_to_the_same_end(schedule, name):
+def test_every_grid_converges_to_the_same_result(schedule, name):
     spec = {"name": "dpm_solver", "grid": {"name": schedule}}
     assert error(spec, inner(name), 100) < 5e-3
 
 
-# -- the figures: calls for 1 % of W2, from the true marginal at t_max, data N(1, s^2) ---------------
+# -- NFE for 1 % of W2, from the true marginal at t_max, data N(1, s^2) ------------------------------
 
 
 @pytest.mark.parametrize(
@@ -119,19 +119,19 @@ def test_steps_to_one_percent_of_one_step_methods_on_vp_mean(spec, std, expected
 
 
 @pytest.mark.parametrize(("std", "expected"), [(0.5, 24), (0.1, 23)])
-def test_dpm_solver_stays_within_one_percent_after_two_dozen_calls_on_vp_mean(std, expected):
+def test_dpm_solver_is_within_one_percent_at_nfe_24_on_vp_mean(std, expected):
     sde, data = build("sde", {"name": "vp_mean"}), GaussianData(1.0, std)
     errors = [error({"name": "dpm_solver"}, sde, n, data) for n in range(expected - 1, 41)]
     assert errors[0] > 0.01 > max(errors[1:])
 
 
-def test_ancestral_sampling_costs_hundreds_of_calls():
+def test_ancestral_sampling_needs_hundreds_of_evaluations():
     sde, data = build("sde", {"name": "vp_mean"}), GaussianData(1.0, 0.5)
     assert error({"name": "ancestral"}, sde, 400, data) > 0.01
     assert error({"name": "ancestral"}, sde, 493, data) < 0.01
 
 
-def test_dpm_solver_needs_six_calls_on_ouve():
+def test_dpm_solver_needs_nfe_6_on_ouve():
     sde = build("sde", {"name": "ouve", "sigma_min": 0.05, "sigma_max": 0.5})
     data = GaussianData(1.0, 0.1)
     errors = {n: error({"name": "dpm_solver"}, sde, n, data) for n in (4, 6, 7, 8)}
@@ -139,8 +139,8 @@ def test_dpm_solver_needs_six_calls_on_ouve():
 
 
 @pytest.mark.parametrize(("offset", "expected"), [(0.3, 85), (1.0, 284)])
-def test_reverse_diffusion_on_ouve_costs_calls_in_proportion_to_the_distance(offset, expected):
-    """Its error is the mean's, which begins |E x0 - mu| away; DPM-Solver++ carries the mean exactly."""
+def test_reverse_diffusion_on_ouve_needs_nfe_in_proportion_to_the_distance(offset, expected):
+    """Its error is that of the mean, |E x0 - mu| at the start; DPM-Solver++ integrates it exactly."""
     sde = build("sde", {"name": "ouve", "sigma_min": 0.05, "sigma_max": 0.5})
     data = GaussianData(offset, 0.1)
     reverse = {"name": "euler_maruyama", "grid": {"name": "uniform"}}
@@ -148,15 +148,15 @@ def test_reverse_diffusion_on_ouve_costs_calls_in_proportion_to_the_distance(off
     assert error({"name": "dpm_solver"}, sde, 6, data) < 0.001
 
 
-def test_the_grid_belongs_to_the_sampler():
-    """DPM-Solver++ on the uniform grid is worse than Euler at few steps, and far worse than on its own."""
+def test_dpm_solver_needs_its_log_snr_grid():
+    """On the uniform grid DPM-Solver++ is worse than Euler at few steps."""
     sde, solver = build("sde", {"name": "vp_mean"}), {"name": "dpm_solver"}
     data = GaussianData(1.0, 0.5)
     uniform = error({**solver, "grid": {"name": "uniform"}}, sde, 12, data)
     assert uniform > 5 * error({"name": "euler"}, sde, 12, data) > 5 * error(solver, sde, 12, data)
 
 
-# -- the practical prior of ouve: a(1) = .22, it never reaches mu -------------------------------------
+# -- the practical prior of ouve: a(1) = 0.22, it does not reach mu -----------------------------------
 
 
 def from_practical_prior(spec: dict, offset: float) -> float:
@@ -168,33 +168,35 @@ def from_practical_prior(spec: dict, offset: float) -> float:
     return math.hypot(mean - true_mean, std - true_std) / data.std
 
 
-def test_ode_solvers_keep_the_error_of_an_unreached_mean_and_it_grows_with_the_distance():
+def test_ode_solvers_keep_the_error_of_the_prior_mean():
     near, far = (
         from_practical_prior({"name": "dpm_solver", "steps": 100}, offset) for offset in (0.1, 0.3)
     )
     assert near == pytest.approx(0.056, abs=0.003) and far == pytest.approx(0.17, abs=0.005)
 
 
-def test_stochastic_solvers_forget_an_unreached_mean():
+def test_error_of_the_prior_mean_decays_with_stochastic_solvers():
     solver = {"name": "dpm_solver", "steps": 8, "stochastic": True}
     assert from_practical_prior(solver, 0.3) < 0.0101
-    corrected = {"name": "predictor_corrector", "steps": 30}  # 60 calls
+    corrected = {"name": "predictor_corrector", "steps": 30}  # NFE 60
     assert 0.01 < from_practical_prior(corrected, 0.3) < 0.025
 
 
 # -- predictor-corrector ------------------------------------------------------------------------------
 
 
-def test_langevin_correction_settles_at_its_known_variance():
-    """With steps e = 2 (r sigma)^2 at one time the corrector's variance settles at V / (1 - e / 2V)."""
+def test_langevin_correction_converges_to_its_known_variance():
+    """With step size e = 2 (r sigma)^2 at one time the variance converges to V / (1 - e / 2V)."""
     sde, t, r, steps = build("sde", {"name": "vp_mean"}), 0.3, 0.4, 200
     sampler = build("sampler", {"name": "predictor_corrector", "snr": r})
     (mean, std), node = DATA.marginal(sde, t), Node.at(sde, t)
     impulses = iter(torch.eye(steps, steps + 1, dtype=torch.float64)[:, :, None])
-    walk = Walk(DATA.estimate(sde), sde, torch.tensor(DATA.mu), [t], lambda x: next(impulses), None)
+    run = SamplingRun(
+        DATA.estimate(sde), sde, torch.tensor(DATA.mu), [t], lambda x: next(impulses), None
+    )
     x = torch.full((steps + 1, 1), mean, dtype=torch.float64)
     for _ in range(steps):
-        x = sampler.corrected(walk, x, node)
+        x = sampler.corrected(run, x, node)
     variance = (x[:-1] - x[-1]).square().sum().item()
     assert x[-1].item() == pytest.approx(mean)
     assert variance == pytest.approx(std**2 / (1 - (r * node.sigma / std) ** 2))
@@ -202,8 +204,8 @@ def test_langevin_correction_settles_at_its_known_variance():
 
 @pytest.mark.parametrize("name", ["vp_mean", "vp", "ddpm", "subvp", "flow"])
 def test_bias_of_predictor_corrector_is_bounded_by_its_corrector(name):
-    """Many steps leave the mean exact, and of the std what Langevin adds at the end: with
-    q = (r sigma)^2 / V there, std at most 1 / sqrt(1 - q), V = a^2 s^2 + sigma^2."""
+    """For many steps the mean is exact and the Langevin steps at the end inflate the std: with
+    q = (r sigma)^2 / V there, by at most 1 / sqrt(1 - q), V = a^2 s^2 + sigma^2."""
     sde, r = inner(name), 0.5
     sampler = build(
         "sampler", {"name": "predictor_corrector", "steps": 100, "snr": r, "close": "none"}

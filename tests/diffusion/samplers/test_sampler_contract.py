@@ -1,4 +1,4 @@
-"""What every sampler promises, and the traps that other implementations fell into."""
+"""The contract of samplers, and regression tests for mistakes of other implementations."""
 
 import math
 
@@ -15,8 +15,8 @@ SAMPLERS = sorted(entries("sampler"))
 CLOSES = ("data", "none")
 
 
-class Counted:
-    """Estimates of Gaussian data, counting calls and keeping the times asked for."""
+class RecordedEstimate:
+    """Exact estimates of Gaussian data that record the times of their evaluations."""
 
     def __init__(self, sde, data=GaussianData(0.5, 0.4)):
         self.exact, self.times = data.estimate(sde), []
@@ -26,8 +26,8 @@ class Counted:
         return self.exact(x, t)
 
 
-def walk(sampler, sde, seeds=(1,), **options):
-    estimate = Counted(sde)
+def sampled(sampler, sde, seeds=(1,), **options):
+    estimate = RecordedEstimate(sde)
     x = SeededNoise(seeds)(torch.zeros(len(seeds), 1))
     x0 = sampler(estimate, sde, torch.zeros_like(x), x=x, noise=SeededNoise(seeds), **options)
     return x0, estimate
@@ -35,58 +35,58 @@ def walk(sampler, sde, seeds=(1,), **options):
 
 @pytest.mark.parametrize("close", CLOSES)
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "rk45"])
-def test_nfe_is_the_number_of_calls_really_made(name, close):
+def test_nfe_is_the_number_of_evaluations_made(name, close):
     sde = build("sde", {"name": "vp_mean"})
     for steps in (1, 2, 3, 7):
         sampler = build("sampler", {"name": name, "steps": steps, "close": close})
-        told = []
-        x0, estimate = walk(sampler, sde, callback=told.append)
-        assert sampler.nfe == len(estimate.times) == told[-1].calls
-        assert len(told) == told[-1].step == told[-1].steps == steps
+        reports = []
+        x0, estimate = sampled(sampler, sde, callback=reports.append)
+        assert sampler.nfe == len(estimate.times) == reports[-1].nfe
+        assert len(reports) == reports[-1].step == reports[-1].steps == steps
         assert x0.isfinite().all()
-    assert told[-1].t == (sde.t_min if close == "none" else 0)
+    assert reports[-1].t == (sde.t_min if close == "none" else 0)
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "rk45"])
 @pytest.mark.parametrize("nfe", [2, 3, 4, 10, 50])
-def test_with_nfe_spends_at_most_the_calls_allowed_and_nearly_all(name, nfe):
+def test_with_nfe_stays_within_the_budget_and_uses_nearly_all_of_it(name, nfe):
     sampler = build("sampler", {"name": name}).with_nfe(nfe)
-    _, estimate = walk(sampler, build("sde", {"name": "ouve"}))
+    _, estimate = sampled(sampler, build("sde", {"name": "ouve"}))
     assert len(estimate.times) == sampler.nfe and nfe - 1 <= sampler.nfe <= nfe
 
 
-def test_one_call_is_the_data_estimate_at_the_start():
+def test_nfe_1_is_the_data_estimate_at_the_start():
     sde = build("sde", {"name": "flow"})
     for name in ("euler", "heun", "ddim", "dpm_solver", "unipc", "deis", "plms", "edm", "bridge"):
         sampler = build("sampler", {"name": name}).with_nfe(1)
-        x0, estimate = walk(sampler, sde)
+        x0, estimate = sampled(sampler, sde)
         x = SeededNoise([1])(torch.zeros(1, 1))
         torch.testing.assert_close(x0, estimate.exact(x, torch.tensor([sde.t_max])).data)
 
 
-def test_too_few_calls_and_no_steps_are_refused():
-    with pytest.raises(ConfigError, match="wants 2 calls at least, found nfe 1"):
+def test_invalid_nfe_steps_and_orders_raise():
+    with pytest.raises(ConfigError, match="needs at least nfe 2, found 1"):
         build("sampler", {"name": "predictor_corrector"}).with_nfe(1)
-    with pytest.raises(ConfigError, match="RK45 chooses its steps itself"):
+    with pytest.raises(ConfigError, match="RK45 is adaptive"):
         build("sampler", {"name": "rk45"}).with_nfe(10)
     with pytest.raises(ConfigError, match="1 or more, found 0"):
         build("sampler", {"name": "heun", "steps": 0})
     with pytest.raises(ConfigError, match="found 4"):
         build("sampler", {"name": "dpm_solver", "order": 4})
-    with pytest.raises(ConfigError, match="t_start: wants more than"):
-        walk(build("sampler", {"name": "euler"}), build("sde", {"name": "vp"}), t_start=1.5)
+    with pytest.raises(ConfigError, match="t_start: must be above"):
+        sampled(build("sampler", {"name": "euler"}), build("sde", {"name": "vp"}), t_start=1.5)
 
 
-def test_rk45_gives_up_in_one_line():
+def test_rk45_stops_at_max_calls_with_one_line():
     sampler = build("sampler", {"name": "rk45", "tolerance": 1e-9, "max_calls": 50})
-    with pytest.raises(ConfigError, match="loosen the tolerance"):
-        walk(sampler, build("sde", {"name": "vp"}))
+    with pytest.raises(ConfigError, match="increase the tolerance"):
+        sampled(sampler, build("sde", {"name": "vp"}))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_shallow_start_begins_where_it_is_told(name):
+def test_shallow_start_begins_at_t_start(name):
     sde = build("sde", {"name": "vp"})
-    _, estimate = walk(build("sampler", {"name": name}), sde, t_start=0.3)
+    _, estimate = sampled(build("sampler", {"name": name}), sde, t_start=0.3)
     times = torch.cat(estimate.times)
     assert times[0] == pytest.approx(0.3) and times.max() < 0.3001
     assert times.min() >= sde.t_min - 1e-6
@@ -94,7 +94,7 @@ def test_shallow_start_begins_where_it_is_told(name):
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("process", ["flow", "bridge"])
-def test_paths_may_start_where_nothing_is_left_of_the_data(process, name):
+def test_paths_may_start_at_zero_signal(process, name):
     """a(1) = 0 and lambda = -inf; on the bridge sigma(1) = 0 as well."""
     sde = build("sde", {"name": process, "t_max": 1.0})
     options = {} if name == "rk45" else {"steps": 8}
@@ -106,14 +106,14 @@ def test_paths_may_start_where_nothing_is_left_of_the_data(process, name):
     sampler = build("sampler", {"name": name, **options})
     of_t = {"euler", "heun", "rk45"} if process == "bridge" else set()
     if name in of_t | {"euler_maruyama", "predictor_corrector"}:
-        with pytest.raises(ConfigError, match="is infinite at t = 1; move its end inwards"):
+        with pytest.raises(ConfigError, match="is infinite at t = 1; move this end of the path"):
             sampler(estimate, sde, mu, x=x, noise=SeededNoise([4, 5, 6]))
         return
     x0 = sampler(estimate, sde, mu, x=x, noise=SeededNoise([4, 5, 6]))
     assert x0.isfinite().all() and (x0 - 0.5).abs().max() < 2.0
 
 
-def test_bridge_from_its_end_samples_with_noise_and_regresses_without():
+def test_bridge_from_mu_samples_with_sde_and_regresses_with_ode():
     """From exactly mu at t = 1 the ODE gives E[x0 | mu] with variance 0, the SDE all of x0's variance."""
     sde, data = build("sde", {"name": "bridge", "t_max": 1.0}), GaussianData(0.5, 0.4, mu=2.0)
     for stochastic, wanted in ((False, 0.0), (True, 0.4)):
@@ -127,8 +127,8 @@ def test_bridge_from_its_end_samples_with_noise_and_regresses_without():
 
 
 @pytest.mark.parametrize("schedule", ["ve", "vp"])
-def test_bridge_steps_are_the_published_ones(schedule):
-    """Jukic et al. 2024, Eq. 12 (SDE) and 13 (ODE), in their alpha, sigma and sigma-bar."""
+def test_bridge_steps_equal_the_published_equations(schedule):
+    """Jukic et al. 2024, Eq. 12 (SDE) and 13 (ODE), in the paper's alpha, sigma and sigma-bar."""
     sde = build("sde", {"name": "bridge", "schedule": schedule})
     s, t = torch.tensor([0.7]).double(), torch.tensor([0.4]).double()
     (als, alt), (ss, st) = ((f(s), f(t)) for f in (sde.alpha, lambda u: sde.s2(u).sqrt()))
@@ -162,8 +162,8 @@ def test_bridge_steps_are_the_published_ones(schedule):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_the_network_is_asked_where_the_state_is():
-    """Evaluating a bridge at the new time with the old state biases its spread; its own steps do not."""
+def test_the_network_is_evaluated_at_the_time_of_the_state():
+    """On a bridge, evaluation at the new time with the old state biases the variance."""
     sde, data = build("sde", {"name": "bridge"}), GaussianData(0.5, 0.4, mu=2.0)
     sampler = build("sampler", {"name": "bridge", "steps": 100})
     exact = data.estimate(sde)
@@ -184,8 +184,8 @@ def test_the_network_is_asked_where_the_state_is():
     assert abs(biased.std().item() - 0.4) > 0.05 or abs(biased.mean().item() - 0.5) > 0.05
 
 
-def test_euler_at_midtimes_is_gradtts_loop():
-    """x - (mu - x - score) beta h / 2 at t = 1 - (i + 1/2) h, written as the paper has it."""
+def test_euler_at_midtimes_equals_the_gradtts_loop():
+    """x - (mu - x - score) beta h / 2 at t = 1 - (i + 1/2) h, written as in the paper."""
     sde, data = build("sde", {"name": "vp_mean"}), GaussianData(1.0, 0.3, mu=0.2)
     steps, exact = 6, data.estimate(sde)
     x = torch.tensor([[0.9], [-0.4]]).double()
@@ -211,7 +211,7 @@ def test_dpm_solver_of_first_order_is_ddim():
 
 
 def test_ancestral_steps_draw_from_the_posterior():
-    """With a data estimate that is exact for one point x_t is marginal whatever the steps."""
+    """For data that is one point, x_t has the exact marginal for any steps."""
     sde = build("sde", {"name": "vp"})
     point = GaussianData(mean=0.7, std=1e-9)
     sampler = build("sampler", {"name": "ancestral", "steps": 5, "close": "none"})
@@ -227,18 +227,18 @@ def test_churn_keeps_the_marginal():
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_items_do_not_know_each_other(name):
-    """Also the Langevin corrector with norms, whose batch means made neighbours matter elsewhere."""
+def test_items_are_independent_of_the_batch(name):
+    """Including the Langevin corrector with norms, which other implementations average over the batch."""
     sde = build("sde", {"name": "ouve"})
     variants = [{"name": name}]
     if name == "predictor_corrector":
         variants = [{"name": name, "corrector": "norm", "snr": 0.1}]
     for spec in variants:
         sampler = build("sampler", spec)
-        alone, _ = walk(sampler, sde, seeds=[3])
-        scaled = Counted(sde, GaussianData(20.0, 5.0))
+        alone, _ = sampled(sampler, sde, seeds=[3])
+        scaled = RecordedEstimate(sde, GaussianData(20.0, 5.0))
 
-        def mixed(x, t, scaled=scaled, plain=Counted(sde)):
+        def mixed(x, t, scaled=scaled, plain=RecordedEstimate(sde)):
             near, far = plain(x[:1], t[:1]), scaled(x[1:], t[1:])
             return Estimate(torch.cat([near.data, far.data]), torch.cat([near.noise, far.noise]))
 
@@ -250,18 +250,18 @@ def test_items_do_not_know_each_other(name):
 def test_norm_corrector_steps_by_the_ratio_of_norms():
     sde = build("sde", {"name": "vp"})
     sampler = build("sampler", {"name": "predictor_corrector", "corrector": "norm", "snr": 0.2})
-    from voicediff.diffusion.samplers.base import Node, Walk
+    from voicediff.diffusion.samplers.base import Node, SamplingRun
 
     node, noise = Node.at(sde, 0.5), torch.tensor([[3.0, 4.0]])
-    thought = Estimate(torch.zeros(1, 2), torch.tensor([[0.6, 0.8]]))
-    walk = Walk(lambda x, t: thought, sde, torch.zeros(1, 2), [0.5], lambda x: noise, None)
-    moved = sampler.corrected(walk, torch.zeros(1, 2), node)
+    predicted = Estimate(torch.zeros(1, 2), torch.tensor([[0.6, 0.8]]))
+    run = SamplingRun(lambda x, t: predicted, sde, torch.zeros(1, 2), [0.5], lambda x: noise, None)
+    moved = sampler.corrected(run, torch.zeros(1, 2), node)
     size = 2 * (0.2 * 5 * node.sigma) ** 2  # |z| / |score| = 5 sigma
-    wanted = -size * thought.noise / node.sigma + math.sqrt(2 * size) * noise
+    wanted = -size * predicted.noise / node.sigma + math.sqrt(2 * size) * noise
     torch.testing.assert_close(moved, wanted)
 
 
-def test_grids_fall_between_the_ends_and_know_their_spacing():
+def test_grids_decrease_between_the_ends_with_their_spacing():
     sde = build("sde", {"name": "edm"})
     grids = {name: build("grid", {"name": name}) for name in entries("grid")}
     for grid in grids.values():
@@ -270,8 +270,8 @@ def test_grids_fall_between_the_ends_and_know_their_spacing():
         assert (times.diff() < 0).all()
         assert grid(sde, 0, 0.9, 0.1).tolist() == [0.9]
     karras, uniform = (grids[name](sde, 12, 0.9, 0.1) for name in ("karras", "uniform"))
-    torch.testing.assert_close(karras, uniform, rtol=1e-6, atol=1e-9)  # edm's own clock
-    clock = sde.log_snr(grids["log_snr"](sde, 12, 0.9, 0.1)).diff()
-    torch.testing.assert_close(clock, clock.mean().expand(12), rtol=1e-6, atol=0)
+    torch.testing.assert_close(karras, uniform, rtol=1e-6, atol=1e-9)  # t of edm is Karras' time
+    log_snr_steps = sde.log_snr(grids["log_snr"](sde, 12, 0.9, 0.1)).diff()
+    torch.testing.assert_close(log_snr_steps, log_snr_steps.mean().expand(12), rtol=1e-6, atol=0)
     roots = grids["quadratic"](sde, 12, 0.9, 0.1).sqrt().diff()
     torch.testing.assert_close(roots, roots.mean().expand(12))

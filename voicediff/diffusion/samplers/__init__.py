@@ -1,4 +1,4 @@
-"""Samplers walk from noise to data; grids say at which times."""
+"""Samplers: numerical solvers of the reverse process; grids: the times at which they evaluate it."""
 
 from voicediff.diffusion.samplers.base import Callback, EstimateAt, Progress, Sampler
 from voicediff.diffusion.samplers.consistency import ConsistencySteps

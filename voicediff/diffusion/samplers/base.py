@@ -1,4 +1,4 @@
-"""The contract of samplers, and the walk they share."""
+"""The interface of samplers, and the loop over a time grid that they share."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ EstimateAt = Callable[[Tensor, Tensor], Estimate]
 
 @dataclass
 class Progress:
-    """Where a walk stands: step (from 1) of steps, the time reached, x there, the newest data
-    estimate (both like x), and the calls of `estimate` so far."""
+    """State of a sampling run, as passed to a callback after every step.
+
+    step (from 1) of steps; t: the time reached; x: the state there; data: the newest data estimate
+    (both like x); nfe: network evaluations so far.
+    """
 
     step: int
     steps: int
     t: float
     x: Tensor
     data: Tensor
-    calls: int
+    nfe: int
 
 
 Callback = Callable[[Progress], None]
@@ -55,7 +58,7 @@ class Node:
 
     @classmethod
     def all(cls, sde: SDE, times: list[float]) -> list[Node]:
-        """The nodes at the times."""
+        """One node per time."""
         t = torch.tensor(times, dtype=torch.float64)
         values = [f(t).tolist() for f in (sde.a, sde.b, sde.sigma, sde.log_snr)]
         return [cls(sde, *numbers) for numbers in zip(times, *values, strict=True)]
@@ -76,37 +79,38 @@ class Node:
         g = self.sde.linear(torch.tensor([self.t], dtype=torch.float64))[2].item()
         return self._finite(g, "diffusion")
 
-    def score(self, thought: Estimate) -> Tensor:
+    def score(self, predicted: Estimate) -> Tensor:
         """-noise / sigma."""
         share = -1 / self.sigma if self.sigma else math.inf
-        return self._finite(share, "score") * thought.noise
+        return self._finite(share, "score") * predicted.noise
 
     def _finite(self, value: float, what: str) -> float:
         if math.isfinite(value):
             return value
         raise ConfigError(
-            f"sampler: the {what} of {type(self.sde).__name__} is infinite at t = {self.t:g}; move its "
-            "end inwards or take a sampler of a and sigma (ddim, ancestral, dpm_solver, unipc)"
+            f"sampler: the {what} of {type(self.sde).__name__} is infinite at t = {self.t:g}; move this "
+            "end of the path inwards or use a sampler without derivatives (ddim, ancestral, "
+            "dpm_solver, unipc)"
         )
 
-    def velocity(self, thought: Estimate, mu: Tensor) -> Tensor:
+    def velocity(self, predicted: Estimate, mu: Tensor) -> Tensor:
         """dx/dt of the probability-flow ODE: a' data + b' mu + sigma' noise."""
         da, db, dsigma = self.derivatives
-        flow = da * thought.data + dsigma * thought.noise
+        flow = da * predicted.data + dsigma * predicted.noise
         return flow + db * mu if self.sde.centred else flow
 
     def state(self, data: Tensor, noise: Tensor, mu: Tensor) -> Tensor:
-        """x with this data and noise: a data + b mu + sigma noise."""
+        """x = a data + b mu + sigma noise."""
         x = self.a * data + self.sigma * noise
         return x + self.b * mu if self.sde.centred else x
 
     def offset(self, x: Tensor, mu: Tensor) -> Tensor:
-        """u = x - b mu, the standard path without mean."""
+        """u = x - b mu: the state of the path without a mean."""
         return x - self.b * mu if self.sde.centred else x
 
 
-class Walk:
-    """One walk down a grid: counts the calls of `estimate` and tells the callback of each step."""
+class SamplingRun:
+    """One sampling run over a grid: counts NFE and reports every step to the callback."""
 
     def __init__(
         self,
@@ -119,7 +123,7 @@ class Walk:
     ):
         self.sde, self.mu, self.noise = sde, mu, noise
         self.nodes = Node.all(sde, times)
-        self.calls, self.step = 0, 0
+        self.nfe, self.step = 0, 0
         self._estimate, self._callback = estimate, callback
         self._data: Tensor | None = None
 
@@ -129,35 +133,38 @@ class Walk:
         return list(zip(self.nodes[:-1], self.nodes[1:], strict=True))
 
     def estimate(self, x: Tensor, node: Node) -> Estimate:
-        """What is thought of x at the node."""
+        """Data and noise estimated from x at the node."""
         return self.estimate_at(x, x.new_full(x.shape[:1], node.t))
 
     def estimate_at(self, x: Tensor, t: Tensor) -> Estimate:
-        """What is thought of x at times t (B,)."""
-        thought = self._estimate(x, t)
-        self.calls += 1
-        self._data = thought.data
-        return thought
+        """Data and noise estimated from x at times t (B,)."""
+        predicted = self._estimate(x, t)
+        self.nfe += 1
+        self._data = predicted.data
+        return predicted
 
     def report(self, t: float, x: Tensor, steps: int) -> None:
-        """Tell the callback that x at t is reached."""
+        """Call the callback with the state x reached at t."""
         self.step += 1
         if self._callback:
             data = x if self._data is None else self._data
-            self._callback(Progress(self.step, steps, t, x, data, self.calls))
+            self._callback(Progress(self.step, steps, t, x, data, self.nfe))
 
 
 class Sampler(ABC):
-    """Walks from x at t_start to the data; knows no network, only `estimate(x, t (B,))`.
+    """A solver of the reverse process from t_start to the data.
+
+    It is independent of the network: all it gets is a function `estimate(x, t)`, t (B,), which
+    returns the data and noise contained in x.
 
     Args:
-        steps: what a step is and costs, each sampler says; `nfe` is the sum.
-        grid: the times of the steps.
-        close: how the path ends: `data`, the last step is the data estimate at t_min (there x still
-            holds noise of sigma(t_min)); `none`, x at t_min as it is.
+        steps: number of steps; the evaluations per step depend on the sampler, `nfe` is their sum.
+        grid: the times of the steps, a part of kind `grid`.
+        close: how sampling ends: `data`, the last step returns the data estimate at t_min (x there
+            still holds noise of sigma(t_min)); `none`, x at t_min is returned as it is.
     """
 
-    #: the last time of the grid; None is the process' t_min
+    #: last time of the grid; None is t_min of the process
     t_end: float | None = None
 
     def __init__(self, steps: int, grid: Mapping, close: Literal["data", "none"] = "data"):
@@ -179,55 +186,57 @@ class Sampler(ABC):
     ) -> Tensor:
         """x (B, ...) at time t_start (default t_max) -> x0 like x.
 
-        mu is like x. Items are treated on their own, whatever stands beside them.
+        mu is like x. The result of an item does not depend on the other items of the batch.
+        ConfigError where t_start lies outside the path.
         """
         t_start = sde.t_max if t_start is None else t_start
         if not sde.t_min < t_start <= sde.t_max:
             raise ConfigError(
-                f"t_start: wants more than {sde.t_min:g} and at most {sde.t_max:g}, found {t_start:g}"
+                f"t_start: must be above {sde.t_min:g} and at most {sde.t_max:g}, found {t_start:g}"
             )
         t_end = sde.t_min if self.t_end is None else self.t_end
         times = self.grid(sde, self.intervals, t_start, t_end).tolist()
-        walk = Walk(estimate, sde, mu, times, noise, callback)
-        x = self.walk(walk, x)
-        return self.finish(walk, x)
+        run = SamplingRun(estimate, sde, mu, times, noise, callback)
+        x = self.solve(run, x)
+        return self.finish(run, x)
 
     @property
     def intervals(self) -> int:
-        """Steps between nodes of the grid; the closing step comes after them."""
+        """Steps between nodes of the grid, without the closing step."""
         return self.steps - (self.close != "none")
 
     @abstractmethod
-    def walk(self, walk: Walk, x: Tensor) -> Tensor:
-        """x at the first node -> x at the last."""
+    def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
+        """x at the first node -> x at the last node."""
 
-    def finish(self, walk: Walk, x: Tensor) -> Tensor:
+    def finish(self, run: SamplingRun, x: Tensor) -> Tensor:
         """The closing step from the last node to the data."""
         if self.close == "none":
             return x
-        data = walk.estimate(x, walk.nodes[-1]).data
-        walk.report(0.0, data, self.steps)
+        data = run.estimate(x, run.nodes[-1]).data
+        run.report(0.0, data, self.steps)
         return data
 
     @property
     def nfe(self) -> int | None:
-        """Calls of `estimate` of a walk; None where the sampler decides on its way."""
+        """Network evaluations of one run (NFE); None for adaptive samplers."""
         return self.steps
 
     def with_nfe(self, nfe: int) -> Sampler:
-        """The same sampler with as many steps as `nfe` calls allow; its own `nfe` says how many.
+        """A copy with the largest number of steps whose NFE is at most `nfe`.
 
-        Raises ConfigError where even one step costs more, or the sampler chooses its steps itself.
+        The `nfe` of the copy can be smaller. Raises ConfigError where one step already needs more,
+        and for adaptive samplers.
         """
         other = copy.copy(self)
         other.steps = 1
         if other.nfe is None:
             raise ConfigError(
-                f"sampler: {type(self).__name__} chooses its steps itself, not by nfe"
+                f"sampler: {type(self).__name__} is adaptive; it takes no number of evaluations"
             )
         if other.nfe > nfe:
             raise ConfigError(
-                f"sampler: {type(self).__name__} wants {other.nfe} calls at least, found nfe {nfe}"
+                f"sampler: {type(self).__name__} needs at least nfe {other.nfe}, found {nfe}"
             )
         while other.nfe <= nfe:
             other.steps += 1

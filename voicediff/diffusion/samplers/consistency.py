@@ -1,4 +1,4 @@
-"""Sampling from a consistency student."""
+"""Sampling from a consistency model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from typing import Literal
 
 from torch import Tensor
 
-from voicediff.diffusion.samplers.base import Sampler, Walk
+from voicediff.diffusion.samplers.base import Sampler, SamplingRun
 from voicediff.registry import Spec, register
 
 
 @register("sampler", "consistency")
 class ConsistencySteps(Sampler):
-    """Multistep consistency sampling: data, fresh noise, data again (Song et al. 2023, Alg. 1).
+    """Multistep consistency sampling (Song et al. 2023, Alg. 1); only for consistency models.
 
-    Only for models whose data estimate is the end of the path (turn `consistency`), which one call
-    samples; each further call, at a time of the grid, mends what the first one blurred. With
-    any other model it gives too little variance. A step costs one call.
+    Each step estimates the data, then adds fresh noise of the next time of the grid. A consistency
+    model (optimisation target `consistency`) maps any x_t to the end of its path, so one step is already
+    a sample and further steps refine it. Other models estimate E[x0 | x_t], and their samples get
+    too little variance. One network evaluation per step.
     """
 
     def __init__(
@@ -31,15 +32,15 @@ class ConsistencySteps(Sampler):
     def intervals(self) -> int:
         return self.steps
 
-    def walk(self, walk: Walk, x: Tensor) -> Tensor:
-        for number, (here, there) in enumerate(walk.pairs, start=1):
-            thought = walk.estimate(x, here)
+    def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
+        for number, (here, there) in enumerate(run.pairs, start=1):
+            predicted = run.estimate(x, here)
             if number == self.steps and self.close == "data":
-                walk.report(0.0, thought.data, self.steps)
-                return thought.data
-            x = there.state(thought.data, walk.noise(x), walk.mu)
-            walk.report(there.t, x, self.steps)
+                run.report(0.0, predicted.data, self.steps)
+                return predicted.data
+            x = there.state(predicted.data, run.noise(x), run.mu)
+            run.report(there.t, x, self.steps)
         return x
 
-    def finish(self, walk: Walk, x: Tensor) -> Tensor:
+    def finish(self, run: SamplingRun, x: Tensor) -> Tensor:
         return x

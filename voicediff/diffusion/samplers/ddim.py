@@ -1,4 +1,4 @@
-"""DDIM, ancestral sampling and the bridge's own steps: one formula."""
+"""DDIM, ancestral sampling and the steps of the Schroedinger bridge: one formula."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal
 
 from torch import Tensor
 
-from voicediff.diffusion.samplers.base import Node, Sampler, Walk
+from voicediff.diffusion.samplers.base import Node, Sampler, SamplingRun
 from voicediff.registry import Spec, register
 
 
 @register("sampler", "ddim")
 class DDIM(Sampler):
-    """DDIM with a share eta of the posterior's noise (Song, Meng and Ermon 2021, Eq. 12 and 16).
+    """DDIM with eta times the posterior's noise (Song, Meng and Ermon 2021, Eq. 12 and 16).
 
     x_t = a_t data + b_t mu + sqrt(sigma_t^2 - s^2) noise + s z, s = eta sigma_t sqrt(1 - SNR_s / SNR_t)
 
-    A step costs one call; first order. eta 0 is deterministic, the exponential Euler step.
+    First order; one network evaluation per step. eta 0 is deterministic (exponential Euler).
     """
 
     def __init__(
@@ -30,15 +30,15 @@ class DDIM(Sampler):
         super().__init__(steps, grid, close)
         self.eta = eta
 
-    def walk(self, walk: Walk, x: Tensor) -> Tensor:
-        for here, there in walk.pairs:
-            thought = walk.estimate(x, here)
+    def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
+        for here, there in run.pairs:
+            predicted = run.estimate(x, here)
             drawn = self.eta * posterior_std(here, there)
             kept = math.sqrt(max(there.sigma**2 - drawn**2, 0.0))
-            x = there.a * thought.data + kept * thought.noise
-            x = x + there.b * walk.mu if walk.sde.centred else x
-            x = x + drawn * walk.noise(x) if drawn else x
-            walk.report(there.t, x, self.steps)
+            x = there.a * predicted.data + kept * predicted.noise
+            x = x + there.b * run.mu if run.sde.centred else x
+            x = x + drawn * run.noise(x) if drawn else x
+            run.report(there.t, x, self.steps)
         return x
 
 
@@ -49,9 +49,9 @@ def posterior_std(here: Node, there: Node) -> float:
 
 @register("sampler", "ancestral")
 class Ancestral(DDIM):
-    """Ancestral sampling: draws from q(x_t | x_s, data estimate) (Ho et al. 2020, Alg. 2).
+    """DDPM's ancestral sampling from q(x_t | x_s, data estimate) (Ho et al. 2020, Alg. 2).
 
-    DDPM's own sampler, `ddim` with eta 1; first order in steps, hundreds of them.
+    The same as `ddim` with eta 1. First order; it needs hundreds of steps.
     """
 
     def __init__(
@@ -65,11 +65,12 @@ class Ancestral(DDIM):
 
 @register("sampler", "bridge")
 class BridgeSteps(DDIM):
-    """The Schroedinger bridge's own SDE or ODE steps (Jukic et al. 2024, Eq. 12 and 13).
+    """SDE or ODE steps of the Schroedinger bridge (Jukic et al. 2024, Eq. 12 and 13).
 
-    Works on every process, where it is ancestral sampling or DDIM. The network is evaluated where
-    the state is (not at the time the step goes to, which biases the result). From x = mu at t_max = 1
-    the first SDE step draws the state, the ODE stays a regressor of the data.
+    On other processes they equal ancestral sampling (`stochastic`) or DDIM. The network is
+    evaluated at the time of the current state; evaluation at the time after the step would bias the
+    result. Started from x = mu at t_max = 1, the first SDE step adds noise, whereas the ODE stays
+    deterministic and regresses the data.
     """
 
     def __init__(

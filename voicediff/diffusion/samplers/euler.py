@@ -6,19 +6,19 @@ from typing import Literal
 
 from torch import Tensor
 
-from voicediff.diffusion.samplers.base import Node, Sampler, Walk
+from voicediff.diffusion.samplers.base import Node, Sampler, SamplingRun
 from voicediff.registry import Spec, register
 
 
 @register("sampler", "euler")
 class Euler(Sampler):
-    """Euler's method on the probability-flow ODE, first order: the simplest; wants many steps.
+    """Euler's method on the probability-flow ODE (Song et al. 2021, Eq. 13): first order.
 
-    A step costs one call.
+    One network evaluation per step; needs many steps.
 
-    midtime: Grad-TTS' own sampler (Popov et al. 2021): the walk goes down to t = 0 without a closing
-        step, and network and coefficients are taken in the middle of each step with the state of
-        its beginning. Only for parity: on a bridge this biases the result.
+    midtime: the sampler of Grad-TTS (Popov et al. 2021): it ends at t = 0 without a closing step, and
+        evaluates network and coefficients at the middle time of each step, but with the state of its
+        start. Use it for parity only: on a bridge it biases the result.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class Euler(Sampler):
         self.midtime = midtime
         self.t_end = 0.0 if midtime else None
 
-    def walk(self, walk: Walk, x: Tensor) -> Tensor:
-        for here, there in walk.pairs:
-            at = Node.at(walk.sde, (here.t + there.t) / 2) if self.midtime else here
-            x = x + (there.t - here.t) * at.velocity(walk.estimate(x, at), walk.mu)
-            walk.report(there.t, x, self.steps)
+    def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
+        for here, there in run.pairs:
+            at = Node.at(run.sde, (here.t + there.t) / 2) if self.midtime else here
+            x = x + (there.t - here.t) * at.velocity(run.estimate(x, at), run.mu)
+            run.report(there.t, x, self.steps)
         return x

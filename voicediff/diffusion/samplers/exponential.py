@@ -1,4 +1,4 @@
-"""What exponential integrators share: exact linear part, polynomials for the rest.
+"""Shared by exponential integrators: exact linear part, polynomials for the data estimate.
 
 With u = x - b mu and lambda = log(a / sigma) the probability-flow ODE is solved by
 
@@ -28,12 +28,12 @@ def constant_integral(here: Node, there: Node) -> float:
     return -math.expm1(here.log_snr - there.log_snr)
 
 
-def polynomial_integrals(clock: Sequence[float], start: float, stop: float) -> np.ndarray:
-    """Weights w with sum_j w_j D(clock_j) = int_start^stop e^{-(stop - l)} D(l) dl for polynomials D
-    of degree below len(clock)."""
-    h, offsets = stop - start, np.asarray(clock) - start
+def polynomial_integrals(log_snr: Sequence[float], start: float, stop: float) -> np.ndarray:
+    """Weights w with sum_j w_j D(log_snr_j) = int_start^stop e^{-(stop - l)} D(l) dl for polynomials D
+    of degree below len(log_snr)."""
+    h, offsets = stop - start, np.asarray(log_snr) - start
     moments = [-math.expm1(-h)]  # of (l - start)^k / k!
-    for k in range(1, len(clock)):
+    for k in range(1, len(log_snr)):
         moments.append(h**k / math.factorial(k) - moments[-1])
-    powers = [offsets**k / math.factorial(k) for k in range(len(clock))]
+    powers = [offsets**k / math.factorial(k) for k in range(len(log_snr))]
     return np.linalg.solve(np.stack(powers), np.array(moments))

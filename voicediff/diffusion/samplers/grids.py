@@ -1,4 +1,4 @@
-"""At which times a sampler stops on its way from t_start to t_end: the grid belongs to the sampler."""
+"""Time grids: the times between t_start and t_end at which a sampler evaluates the network."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 from voicediff.diffusion.sdes import SDE
 from voicediff.registry import register
 
-#: where lambda is -inf (a = 0) grids that count in lambda begin here: a / sigma = 1e-3
+#: smallest lambda of a grid, used where lambda is -inf (a = 0): a / sigma = 1e-3
 LOWEST = -7.0
 
 
 class Grid(ABC):
-    """Times (steps + 1,) in float64, falling from t_start to t_end; steps 0 gives t_start alone."""
+    """Times (steps + 1,) in float64, decreasing from t_start to t_end; steps 0 gives t_start only."""
 
     def __call__(self, sde: SDE, steps: int, t_start: float, t_end: float) -> Tensor:
         if steps == 0:
@@ -28,12 +28,12 @@ class Grid(ABC):
 
     @abstractmethod
     def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
-        """Times at `share` (0 to 1) of the way from ends[0] to ends[1]."""
+        """Times at the fractions `share` (0 to 1) between ends[0] and ends[1]."""
 
 
 @register("grid", "uniform")
 class UniformGrid(Grid):
-    """Equal steps of t: what Grad-TTS and SGMSE use; poor at few steps of a VP process."""
+    """Equal steps of t: used by Grad-TTS and SGMSE; inaccurate for few steps of a VP process."""
 
     def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(ends[0], ends[1], share)
@@ -41,7 +41,7 @@ class UniformGrid(Grid):
 
 @register("grid", "quadratic")
 class QuadraticGrid(Grid):
-    """Equal steps of the root of t: finer towards the data; good with Heun."""
+    """Equal steps of sqrt(t): finer near the data; recommended with `heun`."""
 
     def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
         return torch.lerp(ends[0].sqrt(), ends[1].sqrt(), share).square()
@@ -49,27 +49,27 @@ class QuadraticGrid(Grid):
 
 @register("grid", "log_snr")
 class LogSNRGrid(Grid):
-    """Equal steps of lambda = log(a / sigma): the grid of exponential solvers (Lu et al. 2022)."""
+    """Equal steps of lambda = log(a / sigma): for exponential integrators (Lu et al. 2022)."""
 
     def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
-        start, stop = _clock(sde, ends)
+        start, stop = _log_snr(sde, ends)
         return sde.time_of(torch.lerp(start, stop, share))
 
 
 @register("grid", "karras")
 class KarrasGrid(Grid):
-    """Equal steps of (sigma / a)^(1 / rho) (Karras et al. 2022, Eq. 5): finer towards the data.
+    """Equal steps of (sigma / a)^(1 / rho): finer near the data (Karras et al. 2022, Eq. 5).
 
-    rho: 7 in the paper; larger is nearer to `log_snr`.
+    rho: 7 in the paper; larger values come closer to `log_snr`.
     """
 
     def __init__(self, rho: float = 7.0):
         self.rho = rho
 
     def between(self, sde: SDE, ends: Tensor, share: Tensor) -> Tensor:
-        start, stop = (-_clock(sde, ends) / self.rho).exp()
+        start, stop = (-_log_snr(sde, ends) / self.rho).exp()
         return sde.time_of(-self.rho * torch.lerp(start, stop, share).log())
 
 
-def _clock(sde: SDE, ends: Tensor) -> Tensor:
+def _log_snr(sde: SDE, ends: Tensor) -> Tensor:
     return sde.log_snr(ends).clamp(min=LOWEST)

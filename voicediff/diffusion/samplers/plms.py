@@ -1,4 +1,4 @@
-"""Pseudo linear multistep."""
+"""PLMS, the pseudo linear multistep method of PNDM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from voicediff.diffusion.samplers.base import Sampler, Walk
+from voicediff.diffusion.samplers.base import Sampler, SamplingRun
 from voicediff.registry import Spec, register
 
 #: Adams-Bashforth weights for equal steps, newest first
@@ -20,10 +20,10 @@ ADAMS = {
 
 @register("sampler", "plms")
 class PLMS(Sampler):
-    """PNDM's pseudo linear multistep: Adams-Bashforth on the noise, DDIM's transfer (Liu et al. 2022).
+    """PNDM's pseudo linear multistep: Adams-Bashforth on the noise, DDIM steps (Liu et al. 2022).
 
-    DiffSinger's fast sampler. A step costs one call; the first steps use lower orders instead of
-    Runge-Kutta's extra calls. Second order.
+    The fast sampler of DiffSinger; second order. One network evaluation per step: the first steps
+    use lower orders in place of the paper's Runge-Kutta steps.
     """
 
     def __init__(
@@ -34,15 +34,17 @@ class PLMS(Sampler):
     ):
         super().__init__(steps, grid, close)
 
-    def walk(self, walk: Walk, x: Tensor) -> Tensor:
+    def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
         past: list[Tensor] = []  # noise estimates, newest first
-        for here, there in walk.pairs:
-            thought = walk.estimate(x, here)
-            past = [thought.noise, *past[:3]]
-            noise, data = thought.noise, thought.data
-            if len(past) > 1:  # where a is 0 (at the start) only the estimate knows the data
+        for here, there in run.pairs:
+            predicted = run.estimate(x, here)
+            past = [predicted.noise, *past[:3]]
+            noise, data = predicted.noise, predicted.data
+            if (
+                len(past) > 1
+            ):  # at a = 0 (the first step) the data cannot be computed from x and noise
                 noise = sum(w * e for w, e in zip(ADAMS[len(past)], past, strict=True))
-                data = (here.offset(x, walk.mu) - here.sigma * noise) / here.a
-            x = there.state(data, noise, walk.mu)
-            walk.report(there.t, x, self.steps)
+                data = (here.offset(x, run.mu) - here.sigma * noise) / here.a
+            x = there.state(data, noise, run.mu)
+            run.report(there.t, x, self.steps)
         return x

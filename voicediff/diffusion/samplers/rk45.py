@@ -1,4 +1,4 @@
-"""Adaptive Runge-Kutta."""
+"""Adaptive Runge-Kutta 5(4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from voicediff.diffusion.objectives import Estimate
-from voicediff.diffusion.samplers.base import Sampler, Walk
+from voicediff.diffusion.samplers.base import Sampler, SamplingRun
 from voicediff.diffusion.sdes import SDE
 from voicediff.errors import ConfigError
 from voicediff.networks.layers import per_item
@@ -31,12 +31,13 @@ ERROR = (71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 
 
 @register("sampler", "rk45")
 class RK45(Sampler):
-    """Dormand-Prince Runge-Kutta 5(4) on the probability-flow ODE with adaptive steps.
+    """Runge-Kutta 5(4) with adaptive steps on the probability-flow ODE (Dormand and Prince 1980).
 
-    The yardstick: as exact as asked for, whatever it costs. Each item has its own steps, chosen from
-    its own error, so that neighbours and padding change nothing; an item that has arrived waits.
+    The reference for other samplers: accurate to `tolerance` at any cost. Each item has its own step
+    sizes, chosen from its own error, so that the result does not depend on the batch or on padding.
 
-    tolerance: error per step, as a share of the item's norm. max_calls: stop with an error there.
+    tolerance: error per step relative to the item's norm. max_calls: limit of NFE; beyond it a
+    ConfigError is raised.
     """
 
     def __init__(
@@ -52,46 +53,46 @@ class RK45(Sampler):
     def nfe(self) -> None:
         return None
 
-    def walk(self, walk: Walk, x: Tensor) -> Tensor:
-        t = widened(x.new_ones(len(x))) * walk.nodes[0].t
-        end = walk.nodes[-1].t
-        _ = walk.nodes[0].derivatives  # refuses an infinite slope
+    def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
+        t = widened(x.new_ones(len(x))) * run.nodes[0].t
+        end = run.nodes[-1].t
+        _ = run.nodes[0].derivatives  # raises where the slope is infinite
         h = (t - end) / 50
-        slope = self._slope(walk, x, t)
+        slope = self._slope(run, x, t)
         while (t > end).any():
-            if walk.calls > self.max_calls:
+            if run.nfe > self.max_calls:
                 raise ConfigError(
-                    f"sampler: rk45 used {walk.calls} calls down to t = {t.max().item():.3g}; "
-                    "loosen the tolerance or take another sampler"
+                    f"sampler: rk45 needed nfe {run.nfe} to reach t = {t.max().item():.3g}; "
+                    "increase the tolerance or use another sampler"
                 )
             h = torch.minimum(h, t - end)
-            there, new_slope, error = self._step(walk, x, t, h, slope)
+            there, new_slope, error = self._step(run, x, t, h, slope)
             accept = (error <= 1) & (h > 0)
             x, slope = _chosen(accept, there, x), _chosen(accept, new_slope, slope)
             t = torch.where(accept, torch.where(t - h <= end, end, t - h), t)
             h = h * (0.9 * error.clamp(min=1e-10) ** -0.2).clamp(0.2, 5.0)
-            walk.report(t.max().item(), x, walk.step + 1)
+            run.report(t.max().item(), x, run.step + 1)
         return x
 
     def _step(
-        self, walk: Walk, x: Tensor, t: Tensor, h: Tensor, slope: Tensor
+        self, run: SamplingRun, x: Tensor, t: Tensor, h: Tensor, slope: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """x one step on, the slope there, and each item's error over the tolerance (B,)."""
+        """x after one step, the slope there, and each item's error divided by the tolerance (B,)."""
         slopes = [slope]
         for share, weights in zip(TIMES[1:], STAGES[1:], strict=True):
-            slopes.append(self._slope(walk, _moved(x, h, weights, slopes), t - share * h))
+            slopes.append(self._slope(run, _moved(x, h, weights, slopes), t - share * h))
         there = _moved(x, h, FIFTH, slopes)
-        slopes.append(self._slope(walk, there, t - h))
+        slopes.append(self._slope(run, there, t - h))
         error = _norm(_moved(torch.zeros_like(x), h, ERROR, slopes))
         return there, slopes[-1], error / (self.tolerance * torch.maximum(_norm(x), _norm(there)))
 
-    def _slope(self, walk: Walk, x: Tensor, t: Tensor) -> Tensor:
-        return _velocity(walk.sde, walk.estimate_at(x, narrowed(t, x)), walk.mu, t)
+    def _slope(self, run: SamplingRun, x: Tensor, t: Tensor) -> Tensor:
+        return _velocity(run.sde, run.estimate_at(x, narrowed(t, x)), run.mu, t)
 
 
-def _velocity(sde: SDE, thought: Estimate, mu: Tensor, t: Tensor) -> Tensor:
+def _velocity(sde: SDE, predicted: Estimate, mu: Tensor, t: Tensor) -> Tensor:
     da, db, dsigma = (narrowed(per_item(d, mu), mu) for d in sde.derivatives(t))
-    return da * thought.data + db * mu + dsigma * thought.noise
+    return da * predicted.data + db * mu + dsigma * predicted.noise
 
 
 def _moved(x: Tensor, h: Tensor, weights: tuple[float, ...], slopes: list[Tensor]) -> Tensor:

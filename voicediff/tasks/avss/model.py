@@ -22,8 +22,8 @@ from voicediff.data.separation.dataset import (
     collate_mixtures,
     listed,
 )
-from voicediff.diffusion.distillation import DISTILLING, Distilling
-from voicediff.diffusion.guidance import Guide
+from voicediff.diffusion.distillation import DISTILLING, DistillationOptions
+from voicediff.diffusion.guidance import GuidanceTerm
 from voicediff.diffusion.model import DiffusionLosses
 from voicediff.diffusion.noise import Noise, SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
@@ -135,7 +135,7 @@ class SpeechSeparation(Task):
         synchrony: Synchrony = Synchrony(),
         sure: float = 0.0,
         consistent: bool = False,
-        distillation: Distilling | None = None,
+        distillation: DistillationOptions | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
@@ -263,7 +263,7 @@ class SpeechSeparation(Task):
         if target in DISTILLING:
             found = self._distilled(target, x0, mean, cond, scene.mask, noise)
         else:
-            found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, shown=mean)
+            found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, decoder_mu=mean)
         losses = Losses(
             found.loss, {"diffusion": found.loss.detach()}, found.t, found.by_item.detach()
         )
@@ -329,7 +329,7 @@ class SpeechSeparation(Task):
                     scene.mask,
                     noise,
                     noise_scale=self.noise_scale if noise_scale is None else noise_scale,
-                    guides=_guides(told, first, guidance),
+                    guidance=_guidance(told, first, guidance),
                 )
             calls = count.calls
         voices, first = (self._tracks(s, scene, mixture) for s in (x, first))
@@ -528,7 +528,7 @@ def _kinds(cond: Conditions) -> dict[str, dict[str, Tensor]]:
     return {"frames": cond.frames, "tokens": cond.tokens, "vector": cond.vector}
 
 
-def _guides(cond: Conditions, mean: Tensor, guidance: Mapping[str, float]) -> list[Guide]:
+def _guidance(cond: Conditions, mean: Tensor, guidance: Mapping[str, float]) -> list[GuidanceTerm]:
     """A guide for each name: the decoder without that condition."""
     unknown = set(guidance) - {"mu", *cond.names()}
     if unknown:
@@ -537,6 +537,6 @@ def _guides(cond: Conditions, mean: Tensor, guidance: Mapping[str, float]) -> li
             f"choices: mu, {', '.join(cond.names())}"
         )
     return [
-        Guide(scale, cond.without([name]), torch.zeros_like(mean) if name == "mu" else None)
+        GuidanceTerm(scale, cond.without([name]), torch.zeros_like(mean) if name == "mu" else None)
         for name, scale in guidance.items()
     ]

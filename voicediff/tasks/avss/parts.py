@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from voicediff.diffusion.distillation import Distillation, Distilling
+from voicediff.diffusion.distillation import Distillation, DistillationOptions
 from voicediff.diffusion.model import Diffusion
 from voicediff.encoders.base import FaceEncoder, LipEncoder
 from voicediff.errors import ConfigError
@@ -65,7 +65,9 @@ def generator_of(
     return Diffusion(network, build("sde", sde), build("objective", objective), **options)
 
 
-def distillation_of(options: Distilling | None, generator: Diffusion | None) -> Distillation | None:
+def distillation_of(
+    options: DistillationOptions | None, generator: Diffusion | None
+) -> Distillation | None:
     """What teaches the generator, None where nothing does."""
     if options is None:
         return None

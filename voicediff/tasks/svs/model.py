@@ -22,7 +22,7 @@ from voicediff.data.singing.dataset import (
     pad_frames,
 )
 from voicediff.data.singing.features import Statistics, read_mel_spec, read_statistics
-from voicediff.diffusion.distillation import DISTILLING, Distillation, Distilling
+from voicediff.diffusion.distillation import DISTILLING, Distillation, DistillationOptions
 from voicediff.diffusion.guidance import Known
 from voicediff.diffusion.model import Diffusion, DiffusionLosses
 from voicediff.diffusion.noise import Noise, SeededNoise
@@ -147,7 +147,7 @@ class SingingSynthesis(Task):
         noise_scale: float = 1.0,
         shallow: float | None = None,
         guidance: dict[str, float] = {},  # noqa: B006
-        distillation: Distilling | None = None,
+        distillation: DistillationOptions | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
@@ -173,7 +173,7 @@ class SingingSynthesis(Task):
         if frames.harmonics or "harmonics" in decoder_sees:
             self.harmonics = Harmonics(mel_filters(mel), mel.sample_rate, mel.win)
         self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
-        self.diffusion.require_walk(shallow, guidance)
+        self.diffusion.require_sampling(shallow, guidance)
         self.distillation = Distillation(self.diffusion, distillation) if distillation else None
         if distillation is None:
             self.targets = {name: p for name, p in self.targets.items() if name not in DISTILLING}
@@ -308,7 +308,7 @@ class SingingSynthesis(Task):
                 t_start=self.shallow if shallow is None else shallow,
                 noise_scale=self.noise_scale if noise_scale is None else noise_scale,
                 callback=callback,
-                guides=self.diffusion.guides(scales, x, cond),
+                guidance=self.diffusion.guidance_terms(scales, x, cond),
                 known=self._known(kept),
             )
         elif kept is not None:
