@@ -1,4 +1,4 @@
-"""The page holds all it needs, says what it is given, and stays small."""
+"""The page is self-contained, shows its content in order, and stays below its size limit."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ LINKS = {"src", "href", "srcset", "action", "poster", "data", "xlink:href"}
 
 
 class Reader(HTMLParser):
-    """Tags in order; complains where they are not nested."""
+    """Tags in order, and those that are not nested."""
 
     def __init__(self, html):
         super().__init__()
@@ -56,23 +56,29 @@ def clip(title, wav=None):
 def page(pairs=1, wav=None):
     columns = [Column("mcd", "MCD", "dB", "lower", meaning="a distance")]
     rows = [Row("natural", "recording", {"mcd": 0.0}, True), Row("mu", "mean", {"mcd": 4.25})]
-    right = {"mu": clip("mean", wav), "nfe_4": clip("4 calls", wav)}
+    right = {"mu": clip("mean", wav), "nfe_4": clip("NFE 4", wav)}
     pairs = [Pair(f"line {i}", clip("recording", wav), right) for i in range(pairs)]
-    chart = curves(columns, [0, 4], {"mcd": [4.25, 4.0]}, {}, "Quality: over calls")
+    chart = curves(columns, [0, 4], {"mcd": [4.25, 4.0]}, {}, "Quality: against NFE")
     return Page(
         title="노래 & <song>",
-        lead="A lead.",
+        lead="A sentence.",
         facts={"vocoder": "griffin_lim"},
         reading="How to read.",
         tables=[Table("Timbre", columns, rows)],
         notes={"MCD": "favours the mean"},
         charts=[chart],
-        left="The recording",
+        left="the recording",
         choices={"mu": "mu", "nfe_4": "4"},
         chosen="nfe_4",
         examples=[Example("노래", "", pairs)],
         environment={"git": "abc"},
     )
+
+
+def test_players_come_before_charts_and_charts_before_tables():
+    tags = [tag for tag, _ in Reader(page().html()).tags if tag in ("audio", "picture", "table")]
+    assert list(dict.fromkeys(tags)) == ["audio", "picture", "table"]
+    assert tags.index("picture") > len(tags) - 1 - tags[::-1].index("audio")
 
 
 def test_html_is_nested_and_titled():
@@ -81,7 +87,7 @@ def test_html_is_nested_and_titled():
     assert "<title>노래 &amp; &lt;song&gt;</title>" in page().html()
 
 
-def test_everything_is_inside_the_page():
+def test_nothing_is_loaded_from_elsewhere():
     html = page().html()
     for tag, attributes in Reader(html).tags:
         for name in LINKS & attributes.keys():
@@ -89,26 +95,26 @@ def test_everything_is_inside_the_page():
     assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest", html)
 
 
-def test_anchors_lead_somewhere():
+def test_links_have_targets():
     reader = Reader(page().html())
     names = {attributes["id"] for _, attributes in reader.tags if "id" in attributes}
     links = [a["href"][1:] for a in reader.all("a")]
     assert links and set(links) <= names
 
 
-def test_embedded_sound_is_the_sound():
+def test_embedded_sound_equals_its_clip():
     source = Reader(page().html()).all("audio")[0]["src"]
     wav, rate = soundfile.read(io.BytesIO(base64.b64decode(source.partition(",")[2])))
     assert rate == 16000
     np.testing.assert_allclose(wav, sine(), atol=1e-4)
 
 
-def test_only_the_chosen_row_is_shown_at_first():
+def test_only_the_chosen_row_is_visible_at_first():
     clips = [a for a in Reader(page().html()).all("figure") if a.get("data-choice")]
     assert {a["data-choice"]: "hidden" in a for a in clips} == {"mu": True, "nfe_4": False}
 
 
-def test_all_controls_are_reached_and_named():
+def test_all_controls_have_names():
     reader = Reader(page().html())
     assert all("controls" in a and a["aria-label"] for a in reader.all("audio"))
     radios = [a for a in reader.all("input") if a["type"] == "radio"]
@@ -116,7 +122,7 @@ def test_all_controls_are_reached_and_named():
     assert len({a["name"] for a in radios}) == 1
 
 
-def test_page_gives_up_lossless_sound_before_it_gives_up_examples():
+def test_lossy_sound_is_tried_before_examples_are_left_out():
     rng = np.random.default_rng(0)
     noise = (0.1 * rng.standard_normal(64000)).astype("f4")
     lossless, lossy, short = (page(3, noise) for _ in range(3))
@@ -128,7 +134,7 @@ def test_page_gives_up_lossless_sound_before_it_gives_up_examples():
     assert 1 <= short.shortened <= 2 and len(short.examples[0].pairs) == 3 - short.shortened
 
 
-def test_page_is_the_same_again():
+def test_page_is_repeatable():
     assert page().html() == page().html()
 
 

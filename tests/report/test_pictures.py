@@ -1,4 +1,4 @@
-"""Pictures: what they show stands where it belongs."""
+"""Pictures: notes, F0 and ticks are at their positions."""
 
 import io
 import xml.etree.ElementTree as ElementTree
@@ -37,7 +37,7 @@ def test_unvoiced_frames_break_the_line():
     assert len(list(roll([], f0).iter("path"))) == 3
 
 
-def test_an_octave_error_is_seen_at_the_border_of_the_range():
+def test_an_octave_error_is_drawn_at_the_border_of_the_range():
     f0 = np.where(np.arange(200) < 100, 440.0, 220.0)
     drawing = roll([Bar(0.0, 2.0, 69, "라")], f0)
     lane = next(e for e in drawing.iter("rect") if e.get("class") == "lane")
@@ -59,7 +59,7 @@ def test_labels_and_syllables_are_escaped():
     assert "<&>" in [e.text for e in drawing.iter("text")]
 
 
-def test_drawing_twice_gives_the_same_picture():
+def test_pictures_are_repeatable():
     picture = Picture(2.0, "x").roll([], np.full(200, 220.0), RATE)
     assert picture.svg() == picture.svg()
 
@@ -77,7 +77,7 @@ def test_notes_have_their_names():
     assert [note_name(pitch) for pitch in (60, 69, 73)] == ["C4", "A4", "C♯5"]
 
 
-def test_charts_are_drawn_for_light_and_dark_and_come_out_the_same_again():
+def test_charts_for_light_and_dark_pages_are_repeatable():
     columns = [Column("mcd", "MCD", "dB", "lower"), Column("v", "variance", "", "near", 1.0)]
     values = {"mcd": [3.0, None, 2.0], "v": [0.9, 1.0, 1.1]}
     levels = {"recording": {"mcd": 0.0, "v": 1.0}, "copy": {"v": None}}

@@ -1,4 +1,4 @@
-"""`voicediff report` on a small model with random weights: repeatable, resumable, used afterwards."""
+"""`voicediff report` on a small model with random weights: repeatable, resumable, and applied."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_the_same_data_and_seed_give_the_same_bytes_also_when_resumed(place, mon
     assert (folder / "nfe.json").read_bytes() != first
 
 
-def test_the_table_is_well_formed_and_the_recommendation_is_used(place):
+def test_the_table_is_well_formed_and_the_recommendation_is_applied(place):
     assert report(place) == 0
     folder = place / "exp" / "report"
     text = (folder / "REPORT.md").read_text(encoding="utf-8")
@@ -120,18 +120,18 @@ def test_the_table_is_well_formed_and_the_recommendation_is_used(place):
         (("--vocoder", "none"), "no vocoder 'none'"),
     ],
 )
-def test_bad_options_are_one_line(place, capsys, options, words):
+def test_bad_options_are_one_line_errors(place, capsys, options, words):
     assert report(place, *options) == 2
     (line,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("voicediff"))
     assert words in line
     assert not (place / "exp" / "report" / "REPORT.md").exists()
 
 
-def test_settings_cost_at_most_the_calls_and_no_walk_comes_twice():
+def test_settings_keep_to_the_nfe_and_are_distinct():
     found = settings(["heun", "euler"], [], (1, 2, 4))
-    assert all(setting.calls in (1, 2, 3, 4) for setting in found)
+    assert all(setting.nfe in (1, 2, 3, 4) for setting in found)
     assert len({setting.key for setting in found}) == len(found)
-    assert [s.calls for s in found if s.sampler == "heun"].count(1) == 1
+    assert [s.nfe for s in found if s.sampler == "heun"].count(1) == 1
     names = {setting.sampler for setting in settings()}
     assert "rk45" not in names and {"heun", "dpm_solver", "unipc"} <= names
     own = {"name": "heun", "steps": 9, "grid": {"name": "karras", "rho": 5.0}, "close": "none"}
@@ -139,13 +139,13 @@ def test_settings_cost_at_most_the_calls_and_no_walk_comes_twice():
     assert kept.spec == {**own, "steps": 2}
 
 
-def measured(calls, frechet, variance):
+def measured(nfe, frechet, variance):
     return Measured(
-        Setting("heun", "karras", calls, {}), {"frechet": frechet, "variance_ratio": variance}
+        Setting("heun", "karras", nfe, {}), {"frechet": frechet, "variance_ratio": variance}
     )
 
 
-def test_the_cheapest_lively_setting_within_the_margin_is_recommended():
+def test_the_smallest_nfe_with_variance_in_range_and_quality_within_the_margin_is_recommended():
     found = [
         measured(1, 2.01, 0.5),
         measured(2, 2.2, 1.0),
@@ -153,14 +153,14 @@ def test_the_cheapest_lively_setting_within_the_margin_is_recommended():
         measured(8, 2.0, 0.9),
         measured(16, None, None),
     ]
-    assert recommend(found, BY, 0.05).found.setting.calls == 4
-    assert recommend(found, BY, 0.0).found.setting.calls == 8
-    dull = recommend(found[:1], BY, 0.05)
-    assert dull.found.setting.calls == 1 and "although no setting" in dull.reason
+    assert recommend(found, BY, 0.05).found.setting.nfe == 4
+    assert recommend(found, BY, 0.0).found.setting.nfe == 8
+    over_smoothed = recommend(found[:1], BY, 0.05)
+    assert over_smoothed.found.setting.nfe == 1 and "although no setting" in over_smoothed.reason
     assert recommend(found[4:], BY, 0.05) is None
 
 
-def test_front_holds_what_nothing_beats():
+def test_pareto_front_holds_the_undominated_points():
     assert front([(4, 1.0), (1, 3.0), (2, 3.5), (3, 2.0), (4, 0.9)]) == [
         (1, 3.0),
         (3, 2.0),
@@ -168,13 +168,13 @@ def test_front_holds_what_nothing_beats():
     ]
 
 
-def test_work_of_other_facts_is_forgotten(tmp_path):
+def test_results_with_other_facts_are_discarded(tmp_path):
     MeasurementLog(tmp_path / "work.jsonl", {"seed": 0}).add("a", {"scores": {"x": 0.1}})
     assert MeasurementLog(tmp_path / "work.jsonl", {"seed": 0}).done["a"]["scores"] == {"x": 0.1}
     assert MeasurementLog(tmp_path / "work.jsonl", {"seed": 1}).done == {}
 
 
-def test_other_tasks_are_refused_in_one_line(place, capsys, monkeypatch):
+def test_other_tasks_are_one_line_errors(place, capsys, monkeypatch):
     monkeypatch.setattr(program, "SingingSynthesis", ConfigError)
     assert report(place) == 2
     assert "report measures singing and separation, found task svs" in capsys.readouterr().err

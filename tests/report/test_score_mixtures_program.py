@@ -1,4 +1,4 @@
-"""`voicediff score-mixtures` on voices with noise of known level: figures, groups, page, complaints."""
+"""`voicediff score-mixtures` on sources with noise of known level: metrics, groups, page, errors."""
 
 import json
 
@@ -16,13 +16,13 @@ from voicediff.report.separation_examples import one_of_each_kind
 from voicediff.report.separation_rows import MASKS, MIXTURE, TRUTH, read_separated
 
 RATE, FRAMES = 16000, 25
-NOISE = {MASKS[0]: -20.0, "predictor": -10.0, "nfe_2": -12.0}  # dB below the voice
+NOISE = {MASKS[0]: -20.0, "predictor": -10.0, "nfe_2": -12.0}  # dB relative to the source
 PAIRS = ("same-voice", "different-gender", "same-gender")
 EXPERIMENT = "exp/tiny/separate_own"
 
 
 def voices(seed):
-    """Two voices (2, N): bursts of noise through a filter, as intelligibility needs."""
+    """Two sources (2, N): bursts of filtered noise, as ESTOI needs."""
     draw, count = np.random.default_rng(seed), FRAMES * 640
     loud = np.repeat(draw.random((2, count // 1600)) > 0.3, 1600, axis=1)
     noise = np.cumsum(draw.standard_normal((2, count)), 1)
@@ -71,7 +71,7 @@ def score(folder, *more):
     return main(["score-mixtures", "--decoded", str(folder), *more])
 
 
-def complaint(capsys):
+def error_line(capsys):
     lines = capsys.readouterr().err.splitlines()
     (line,) = (x for x in lines if x.startswith("voicediff score-mixtures"))
     return line
@@ -83,7 +83,7 @@ def robustness(**changes):
     return {"title": "predictor alone", "mixtures": 10, **judged(found)}
 
 
-def test_figures_are_those_of_the_known_noise(separated, capsys):
+def test_metrics_are_those_of_the_known_noise(separated, capsys):
     write_json(separated / "robustness.json", robustness(missing=[{"si_sdri": -3.0}] * 20))
     assert score(separated, "--examples", "1", "--nj", "2") == 0
     scores = json.loads((separated / "scores.json").read_text(encoding="utf-8"))
@@ -104,15 +104,16 @@ def test_figures_are_those_of_the_known_noise(separated, capsys):
     assert scores["robustness"]["passed"] is False
 
     printed = capsys.readouterr().out
-    assert str(separated / "nfe_2") in printed and "different voices\n" in printed
+    assert str(separated / "nfe_2") in printed and "different speakers\n" in printed
     results = (separated / "RESULTS.md").read_text(encoding="utf-8")
     assert "| missing: FAILED | -3.00 |" in results and "robustness**: FAILED" in results
     assert "mixture, predictor, final, ground truth](pictures/test-own-0.png)" in results
     page = (separated / "index.html").read_text(encoding="utf-8")
-    assert "same voice: test-own-0" in page and "test-own-1, voice" not in page
+    assert "same speaker: test-own-0" in page and "test-own-1, speaker" not in page
+    assert "Separated track: the nfe_2 (SI-SDRi" in page and "The mixture" in page
 
 
-def test_a_list_of_one_voice_each_has_a_table_too(tmp_path, capsys):
+def test_a_list_of_single_speakers_has_a_table(tmp_path, capsys):
     assert score(separated_folder(tmp_path, ["one-voice"]), "--examples", "0") == 0
     printed = capsys.readouterr().out
     assert "all mixtures\n" in printed and "the predictor" in printed
@@ -124,7 +125,7 @@ def test_the_page_shows_each_kind_of_pair_in_turn(separated):
     assert [m.pair for m in one_of_each_kind(twice, 4)] == [*PAIRS, PAIRS[0]]
 
 
-def test_a_voice_alone_is_no_different_voice():
+def test_single_speakers_do_not_count_as_different_speakers():
     found = by_pair([{"si_sdri": 1.0}, {"si_sdri": 3.0}], ["one-voice", "same-gender"])
     assert found["different voices"]["si_sdri"] == 3.0 and found[""]["si_sdri"] == 2.0
 
@@ -132,37 +133,39 @@ def test_a_voice_alone_is_no_different_voice():
 def test_lost_tracks_foreign_rows_and_missing_rows_are_named(separated, capsys):
     (separated / "nfe_2" / "wav" / "test-own-1_2.wav").unlink()
     assert score(separated) == 2
-    assert "nfe_2/wav: test-own-1_2.wav missing (1 of 6 are); run stage 4" in complaint(capsys)
+    assert "nfe_2/wav: test-own-1_2.wav missing (1 of 6 are); run stage 4" in error_line(capsys)
     info = json.loads((separated / "predictor" / "info.json").read_text(encoding="utf-8"))
     write_json(separated / "predictor" / "info.json", info | {"list": "0123"})
     assert score(separated) == 2
-    assert "predictor: made of list 0123, the others of" in complaint(capsys)
+    assert "predictor: made of list 0123, the others of" in error_line(capsys)
     for row in (TRUTH, "nfe_2", "predictor"):
         (separated / row / "info.json").unlink()
     assert score(separated) == 2
-    assert "truth: missing; run stage 4 (separation) again" in complaint(capsys)
+    assert "truth: missing; run stage 4 (separation) again" in error_line(capsys)
     assert not (separated / "scores.json").exists()
 
 
-def test_an_empty_folder_and_wrong_numbers_are_said(tmp_path, separated, capsys):
+def test_an_empty_folder_and_wrong_numbers_are_errors(tmp_path, separated, capsys):
     assert score(tmp_path) == 2
-    assert "no separated mixtures here; run stage 4" in complaint(capsys)
+    assert "no separated mixtures here; run stage 4" in error_line(capsys)
     assert score(separated, "--nj", "0") == 2
-    assert "--nj: wants 1 or more, found 0" in complaint(capsys)
+    assert "--nj: wants 1 or more, found 0" in error_line(capsys)
     assert score(separated, "--examples", "-1") == 2
-    assert "--examples: wants 0 or more, found -1" in complaint(capsys)
+    assert "--examples: wants 0 or more, found -1" in error_line(capsys)
 
 
-def test_handing_back_the_mixture_does_not_pass_as_robust():
+def test_returning_the_unprocessed_mixture_is_not_robust():
     nothing = [{"si_sdri": 0.0, "selected": 0.5}] * 20
     found = judged(dict.fromkeys(CONDITIONS, nothing))
     failed = {row["name"] for row in found["conditions"] if not row["passed"]}
     assert failed == {"shift_-40ms", "shift_+40ms"} and not found["passed"]
 
 
-def test_each_threshold_of_robustness_is_its_own():
+def test_each_robustness_threshold_is_applied():
     assert robustness()["passed"]
-    worse = [{"si_sdri": 8.0}] * 18 + [{"si_sdri": -1.5}] * 2  # 90 % unharmed, a good mean
+    worse = [{"si_sdri": 8.0}] * 18 + [
+        {"si_sdri": -1.5}
+    ] * 2  # 90 % of the tracks above the limit, a good mean
     mean = [{"si_sdri": -0.6}] * 20
     kept = [{"si_sdri": 0.79 * 8.0}] * 20
     for change in ({"frozen": worse}, {"blurred": mean}, {"shift_+40ms": kept}):
@@ -174,7 +177,7 @@ def test_each_threshold_of_robustness_is_its_own():
     assert row["name"] == "shift_+40ms" and row["kept"] == pytest.approx(0.79)
 
 
-def test_confidence_is_worth_what_it_says_about_quality():
+def test_confidence_is_correlated_with_quality():
     tracks = [{"si_sdri": float(n), "confidence": n / 10} for n in range(10)]
     found = judged({ALIGNED: tracks})
     assert found["confidence_rank_correlation"] == pytest.approx(1.0)

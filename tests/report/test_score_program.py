@@ -1,4 +1,4 @@
-"""`voicediff score` on sung sines: its figures are the metrics' own, its complaints one line."""
+"""`voicediff score` on synthetic tones: scores equal those of the metrics, errors are one line."""
 
 import json
 
@@ -86,7 +86,7 @@ def complaint(capsys):
     return line
 
 
-def test_figures_are_the_metrics_own_and_the_same_with_two_jobs(prepared, capsys):
+def test_scores_equal_the_metrics_with_one_and_two_jobs(prepared, capsys):
     decoded = prepared / "exp" / "mini" / "decode"
     assert score(prepared, "--examples", "창밖을 보라;kr047a") == 0
     first = (decoded / "scores.json").read_bytes()
@@ -124,7 +124,7 @@ def test_figures_are_the_metrics_own_and_the_same_with_two_jobs(prepared, capsys
     assert (decoded / "scores.json").read_bytes() == first
 
 
-def test_the_f0_that_a_generated_corpus_knows_is_the_reference(prepared):
+def test_the_known_f0_of_a_generated_corpus_is_the_reference(prepared):
     for song in TITLES:
         true = np.full(3000, 440 * 2 ** ((song_score(song).notes[0].pitch - 69) / 12), np.float32)
         (prepared / "f0").mkdir(exist_ok=True)
@@ -140,7 +140,7 @@ def test_the_f0_that_a_generated_corpus_knows_is_the_reference(prepared):
     assert not (decoded / "natural" / "reference_f0").exists()
 
 
-def test_missing_row_is_one_line_and_status_2(prepared, capsys):
+def test_missing_row_is_a_one_line_error(prepared, capsys):
     (prepared / "exp" / "mini" / "decode" / "copy" / "info.json").unlink()
     assert score(prepared) == 2
     assert "decode/copy: missing; scores need the rows natural and copy" in complaint(capsys)

@@ -1,4 +1,4 @@
-"""`voicediff report` for separation: repeatable figures, and a recommendation that is used."""
+"""`voicediff report` for separation: repeatable scores, and a recommendation that is applied."""
 
 import json
 import warnings
@@ -30,12 +30,12 @@ CONFIG = {
         "objective": {"name": "data"},
     },
     "sampler": {"name": "ddim", "steps": 4},
-    "training": {"phases": [{"name": "one", "turns": ["generator"], "steps": 1}]},
+    "training": {"phases": [{"name": "one", "targets": ["generator"], "steps": 1}]},
 }
 
 
 def speech_like(draw):
-    """Noise with syllables, so that models of hearing find something."""
+    """Noise with a syllable-rate envelope, as ESTOI and PESQ need."""
     t = np.arange(FRAMES * 640) / 16000
     return (3000 * draw.standard_normal(len(t)) * (1 + np.sin(2 * np.pi * 4 * t))).astype(np.int16)
 
@@ -93,30 +93,30 @@ def test_the_same_data_and_seed_give_the_same_bytes_and_the_recommendation_is_us
     assert experiment.load(place / "exp").sampler == best["spec"]
 
 
-def test_another_figure_may_decide(place, capsys):
-    assert report(place, "--by", "estoi", "--margin", "0") == 0
+def test_another_metric_may_decide(place, capsys):
+    assert report(place, "--metric", "estoi", "--margin", "0") == 0
     content = json.loads((place / "exp" / "report" / "nfe.json").read_text())
     best = max(content["settings"], key=lambda row: row["scores"]["estoi"])
     assert experiment.load(place / "exp").sampler == best["spec"]
-    assert report(place, "--by", "mcd") == 2
-    assert "--by: no figure 'mcd'; choices: si_sdri, estoi" in capsys.readouterr().err
+    assert report(place, "--metric", "mcd") == 2
+    assert "--metric: no metric 'mcd'; choices: si_sdri, estoi" in capsys.readouterr().err
 
 
-def test_a_list_that_is_not_there_is_one_line(place, capsys):
+def test_a_missing_list_is_a_one_line_error(place, capsys):
     assert report(place, "--list", "other") == 2
     assert "no such list; there are: own" in capsys.readouterr().err
 
 
 def test_higher_is_better_also_below_zero():
-    def measured(calls, ratio):
-        return Measured(Setting("ddim", "uniform", calls, {}), {"si_sdri": ratio})
+    def measured(nfe, ratio):
+        return Measured(Setting("ddim", "uniform", nfe, {}), {"si_sdri": ratio})
 
     by = Judged(Column("si_sdri", "SI-SDRi", "dB", "higher"))
     rising = [measured(1, 5.0), measured(2, 5.9), measured(4, 6.0)]
-    assert recommend(rising, by, 0.05).found.setting.calls == 2
+    assert recommend(rising, by, 0.05).found.setting.nfe == 2
     falling = [measured(1, -2.0), measured(2, -1.0), measured(4, -1.01)]
-    assert recommend(falling, by, 0.05).found.setting.calls == 2
-    below = Points("calls", {"ddim": [(1, -2.0), (2, -3.0)]})
+    assert recommend(falling, by, 0.05).found.setting.nfe == 2
+    below = Points("NFE", {"ddim": [(1, -2.0), (2, -3.0)]})
     with warnings.catch_warnings():  # a logarithmic axis would warn, and show nothing
         warnings.simplefilter("error")
         assert scatter([below], "minus SI-SDR", [None]).data[:4] == b"\x89PNG"

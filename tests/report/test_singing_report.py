@@ -1,4 +1,4 @@
-"""The report on decoded singing, held against folders of sung sines."""
+"""The report on decoded singing, on folders of synthetic harmonic tones."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def lines():
 
 
 def scored(folder):
-    """Figures that follow from the row's name: what is written must be these."""
+    """Metrics computed from the number of the row; the report must contain these."""
     found = []
     for number, row in enumerate(read_rows(folder, UTTS)):
         values = {"mcd": number / 3, "variance_ratio": 0.1 * number, "vuv_error": float("nan")}
@@ -94,11 +94,11 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attributes)))
 
 
-def test_references_come_first_then_rows_by_calls(decoded):
+def test_references_come_first_then_rows_by_nfe(decoded):
     assert [row.name for row in read_rows(decoded, UTTS)] == list(ROWS)
 
 
-def test_figures_in_json_are_those_of_the_metrics(decoded):
+def test_scores_in_json_are_those_of_the_metrics(decoded):
     report(decoded).write({"kr047a": SCORE.title})
     content = json.loads((decoded / "scores.json").read_text(encoding="utf-8"))
     assert [row["row"] for row in content["rows"]] == list(ROWS)
@@ -111,7 +111,7 @@ def test_figures_in_json_are_those_of_the_metrics(decoded):
     assert content["environment"]["threads"] == torch.get_num_threads()
 
 
-def test_all_that_is_written_is_the_same_again(decoded):
+def test_report_is_repeatable(decoded):
     names = ("scores.json", "RESULTS.md", "index.html", "pictures/kr047a.png")
     report(decoded).write({"kr047a": SCORE.title})
     first = [(decoded / name).read_bytes() for name in names]
@@ -119,7 +119,7 @@ def test_all_that_is_written_is_the_same_again(decoded):
     assert [(decoded / name).read_bytes() for name in names] == first
 
 
-def test_results_show_every_row_and_figure_and_their_pictures_exist(decoded):
+def test_results_hold_every_row_and_score_and_their_pictures_exist(decoded):
     report(decoded).write({"kr047a": SCORE.title})
     text = (decoded / "RESULTS.md").read_text(encoding="utf-8")
     assert all(text.count(f"| the row {name} |") == 4 for name in ROWS)

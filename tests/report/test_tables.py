@@ -1,4 +1,4 @@
-"""Tables say the same in Markdown and in a terminal, and mark what is best."""
+"""Tables in Markdown and in a terminal have equal content and mark the best values."""
 
 import re
 
@@ -8,13 +8,13 @@ COLUMNS = (
     Column("mcd", "MCD", "dB", "lower"),
     Column("inside", "within 50 cents", "%", "higher", digits=1, scale=100.0),
     Column("variance", "variance ratio", "", "near", 1.0),
-    Column("nfe", "calls", digits=0),
+    Column("nfe", "NFE", digits=0),
 )
 ROWS = (
     Row("natural", "recording", {"inside": 0.951, "variance": 1.0}, reference=True),
     Row("mu", "encoder | mu", {"mcd": 5.0, "inside": 0.975, "variance": 0.9, "nfe": 0}),
-    Row("nfe_4", "4 calls", {"mcd": 5.004, "inside": 0.9, "variance": 1.05, "nfe": 4}),
-    Row("nfe_10", "10 calls", {"mcd": float("nan"), "inside": None, "variance": 1.2, "nfe": 10}),
+    Row("nfe_4", "NFE 4", {"mcd": 5.004, "inside": 0.9, "variance": 1.05, "nfe": 4}),
+    Row("nfe_10", "NFE 10", {"mcd": float("nan"), "inside": None, "variance": 1.2, "nfe": 10}),
 )
 TABLE = Table("all", COLUMNS, ROWS)
 
@@ -24,7 +24,7 @@ def test_markdown_has_the_same_number_of_cells_in_every_line():
     assert len(lines) == 2 + len(ROWS)
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
     assert {len(line) for line in cells} == {1 + len(COLUMNS)}
-    assert lines[0] == "| row | MCD (dB) ↓ | within 50 cents (%) ↑ | variance ratio →1 | calls |"
+    assert lines[0] == "| row | MCD (dB) ↓ | within 50 cents (%) ↑ | variance ratio →1 | NFE |"
     assert lines[1] == "| --- | ---: | ---: | ---: | ---: |"
 
 
@@ -33,7 +33,7 @@ def test_pipe_in_a_title_does_not_break_the_table():
 
 
 def test_what_was_not_measured_is_a_dash():
-    assert markdown(TABLE).splitlines()[-1] == "| 10 calls | – | – | 1.20 | 10 |"
+    assert markdown(TABLE).splitlines()[-1] == "| NFE 10 | – | – | 1.20 | 10 |"
 
 
 def test_best_follows_the_direction_and_leaves_references_out():
@@ -51,11 +51,11 @@ def test_best_is_nearest_to_the_goal_row():
     assert Table("", [column], ROWS[1:]).best["inside"] == frozenset()
 
 
-def test_values_that_look_alike_share_the_mark():
+def test_values_with_equal_text_are_both_best():
     assert TABLE.best["mcd"] == {"mu", "nfe_4"}
 
 
-def test_a_single_value_is_not_the_best_of_anything():
+def test_a_single_value_is_not_marked():
     alone = Table("one", COLUMNS[:1], ROWS[:2])
     assert alone.best["mcd"] == frozenset()
 

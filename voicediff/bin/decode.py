@@ -70,7 +70,7 @@ class Decoding:
         self.args, self.task = args, task
         self.device = next(task.parameters()).device
         self.vocoder = vocoder.to(self.device)
-        self.others = [other.to(self.device) for other in self._others(args.beside)]
+        self.others = [other.to(self.device) for other in self._others(args.compare)]
         self.noise_scale = task.noise_scale if args.noise_scale is None else args.noise_scale
         guidance = read_guidance(args.guidance)
         self.guidance = task.guidance if guidance is None else guidance
@@ -90,12 +90,12 @@ class Decoding:
 
     def _copy(self, vocoder: Named, beside: bool = False) -> Row:
         name = f"copy_{vocoder.title}" if beside else "copy"
-        return Row(name, f"recording's mel, {vocoder.title}", vocoder, beside=beside)
+        return Row(name, f"copy synthesis, {vocoder.title}", vocoder, beside=beside)
 
     def _generated(self, nfe: int, vocoder: Named, beside: bool = False) -> Row:
-        name, title, sampler = "mu", "encoder alone (mu)", None
+        name, title, sampler = "mu", "encoder output (mu)", None
         if nfe > 0:
-            name, title = f"nfe_{nfe}", f"diffusion, {nfe} call{'s' * (nfe > 1)}"
+            name, title = f"nfe_{nfe}", f"generated, NFE {nfe}"
             sampler = build("sampler", self.sampler_spec, at="sampler").with_nfe(nfe)
         if beside:
             name, title = f"{name}_{vocoder.title}", f"{title}, {vocoder.title}"

@@ -41,7 +41,7 @@ from voicediff.video.constants import HOP, SAMPLE_RATE
 
 TITLES = {
     TRUTH: "ground truth",
-    MIXTURE: "mixture, unprocessed",
+    MIXTURE: "mixture (unprocessed)",
     MASKS[0]: "oracle ratio mask",
     MASKS[1]: "oracle phase-sensitive mask",
 }
@@ -202,7 +202,7 @@ def title_of(task: SpeechSeparation, calls: int | None) -> str:
     if calls == 0:
         return "predictor alone"
     before = "predictor + generator" if task.predictor is not None else "generator"
-    return before if calls is None else f"{before}, {calls} call{'s' * (calls > 1)}"
+    return before if calls is None else f"{before}, NFE {calls}"
 
 
 def read_mixtures(dump: Path, name: str, count: int | None = None) -> ListedMixtures:

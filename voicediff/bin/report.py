@@ -19,7 +19,7 @@ from voicediff.errors import ConfigError
 from voicediff.evaluation import Measurement, SeparationMeasurement, SingingMeasurement
 from voicediff.experiment import Experiment
 from voicediff.report.measurement_log import MeasurementLog
-from voicediff.report.nfe import CallsReport, Judged
+from voicediff.report.nfe import Judged, NFEReport
 from voicediff.report.settings import settings
 from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.tasks.svs.model import SingingSynthesis
@@ -34,13 +34,13 @@ def run(args: argparse.Namespace) -> None:
     loaded = experiment.load(args.model, device=args.device)
     chosen = settings(_names(args.samplers), _names(args.grids), calls, loaded.config.sampler)
     measurement = _measurement(args, loaded)
-    by = _judged(args.by, measurement)
+    by = _judged(args.metric, measurement)
     work = MeasurementLog(args.model / "report" / "work.jsonl", measurement.facts())
     references = {name: measurement.reference(work, name) for name in measurement.references()}
     measured = [
         measurement.once(work, setting) for setting in tqdm(chosen, desc="report", unit="setting")
     ]
-    report = CallsReport(
+    report = NFEReport(
         args.model / "report",
         measurement.facts(),
         measured,
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     print(args.model / "report" / "REPORT.md")
     if report.choice:
         setting = report.choice.found.setting
-        print(f"recommended: {setting.title}, {setting.calls} calls: {report.choice.reason}")
+        print(f"recommended: {setting.title}, NFE {setting.nfe}: {report.choice.reason}")
 
 
 def _measurement(args: argparse.Namespace, loaded: Experiment) -> Measurement:
@@ -88,10 +88,10 @@ def _judged(name: str | None, measurement: Measurement) -> Judged:
         return usual
     columns = {column.key: column for column in measurement.columns if column.better}
     if name not in columns:
-        raise ConfigError(f"--by: no figure {name!r}; choices: {', '.join(columns)}")
+        raise ConfigError(f"--metric: no metric {name!r}; choices: {', '.join(columns)}")
     if columns[name].better == "near":
-        raise ConfigError(f"--by: {name} has a goal, and no best; it cannot decide")
-    return Judged(columns[name], usual.liveliness)
+        raise ConfigError(f"--metric: {name} has a target value and no best one; it cannot decide")
+    return Judged(columns[name], usual.variance)
 
 
 def _names(text: str) -> list[str]:

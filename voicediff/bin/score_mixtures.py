@@ -17,9 +17,15 @@ from voicediff.bin.arguments.score_mixtures import add_arguments as add_argument
 from voicediff.data.separation.mixtures import ALONE, SAME_VOICE, Mixture
 from voicediff.errors import ConfigError
 from voicediff.experiment import versions
-from voicediff.metrics import SeparatedTrack, improved, mean_by_group, score_track, separation_metrics
+from voicediff.metrics import (
+    SeparatedTrack,
+    improved,
+    mean_by_group,
+    score_track,
+    separation_metrics,
+)
 from voicediff.report.separation_examples import one_of_each_kind
-from voicediff.report.separation_metrics import DIFFERENT, KINDS, ScoredRow, quality
+from voicediff.report.separation_metrics import DIFFERENT, GROUPS, ScoredRow, quality
 from voicediff.report.separation_report import SeparationReport
 from voicediff.report.separation_rows import (
     MIXTURE,
@@ -60,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     report.write(one_of_each_kind(made.mixtures, args.examples))
     present = scored[0].groups
     for group in [g for g in (DIFFERENT, SAME_VOICE) if g in present] or [""]:
-        title = KINDS.get(group, group) or "all mixtures"
+        title = GROUPS.get(group, group) or "all mixtures"
         print(f"{title}\n{plain(quality(scored, title, group))}\n")
     print("* best of a model; what the figures mean is said in RESULTS.md\n")
     for name, path in report.paths.items():

@@ -1,1 +1,1 @@
-"""What people get to see of an experiment: tables, charts, and one page with sounds."""
+"""Reports on experiments: tables, charts, and one HTML page with sounds."""

@@ -1,4 +1,4 @@
-"""Charts as PNG: metrics over the number of network calls, loss over t, a pair of clips."""
+"""Charts as PNG: metrics against NFE, loss over t, a pair of clips."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KOREAN = "가힣"
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart, drawn for light and for dark pages (both with a transparent ground)."""
+    """One chart for light and for dark pages, both with a transparent background."""
 
     caption: str
     light: Encoded
@@ -34,7 +34,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Side:
-    """What a pair shows of one clip: title, mel (F, T), F0 (T,) in Hz."""
+    """One clip of a pair: title, mel (F, T), F0 (T,) in Hz."""
 
     title: str
     mel: np.ndarray
@@ -55,10 +55,10 @@ def scatter(
     marks: Sequence[tuple[float, float] | None],
     higher: bool = False,
 ) -> Encoded:
-    """Quality against costs, side by side; the line joins what nothing beats.
+    """Quality against each cost, side by side; a line joins the Pareto front.
 
-    marks: of each panel, the point to ring. higher: whether more quality is better. Where less is,
-    and none is below 0 (a negative SI-SDR), its axis is logarithmic.
+    marks: for each panel, the point to circle. higher: whether higher quality values are better. If
+    lower ones are, and all are above 0, the axis is logarithmic.
     """
     figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
@@ -88,7 +88,7 @@ def scatter(
 
 
 def front(points: Sequence[tuple[float, float]], higher: bool = False) -> list[tuple[float, float]]:
-    """The points that no other beats in both cost and quality, by rising cost (Pareto's front)."""
+    """The Pareto front by rising cost: points that no other point beats in cost and quality."""
     best: list[tuple[float, float]] = []
     sign = -1 if higher else 1
     for cost, value in sorted(points, key=lambda point: (point[0], sign * point[1])):
@@ -99,16 +99,16 @@ def front(points: Sequence[tuple[float, float]], higher: bool = False) -> list[t
 
 def curves(
     columns: Sequence[Column],
-    calls: Sequence[int],
+    nfe: Sequence[int],
     values: Mapping[str, Sequence[float | None]],
     levels: Mapping[str, Mapping[str, float | None]],
     caption: str,
 ) -> Chart:
-    """Small multiples: each metric over network calls, with levels (e.g. copy) dashed.
+    """Small multiples: each metric against NFE, with levels (e.g. copy synthesis) dashed.
 
     Args:
-        values: by column key, one value per entry of `calls`.
-        levels: by the level's title, values by column key.
+        values: by column key, one value per entry of `nfe`.
+        levels: by the title of the level, values by column key.
     """
 
     def draw(colours: Mapping[str, str]) -> Figure:
@@ -119,7 +119,7 @@ def curves(
         for axis in axes[len(columns) :]:
             axis.set_visible(False)
         for axis, column in zip(axes, columns, strict=False):
-            _curve(axis, column, calls, values[column.key], levels, colours)
+            _curve(axis, column, nfe, values[column.key], levels, colours)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(
             handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8,
@@ -133,7 +133,7 @@ def curves(
 def loss_by_time(
     edges: Sequence[float], losses: Mapping[str, Sequence[float]], caption: str
 ) -> Chart:
-    """Mean training loss in each bin of t; one stair line for each named stretch of training."""
+    """Mean training loss in each bin of t; one line for each named part of the training."""
 
     def draw(colours: Mapping[str, str]) -> Figure:
         figure = Figure(figsize=(6.4, 2.6), layout="constrained")
@@ -159,9 +159,9 @@ def pair(
     title: str,
     romanised: Mapping[str, str],
 ) -> Encoded:
-    """A slide: ground truth left, generated right; spectrogram above, F0 over the notes below.
+    """Left the recording, right generated; spectrogram above, F0 over the notes below.
 
-    `romanised` gives the Latin spelling of syllables for machines without a Korean font.
+    `romanised`: Latin spelling of syllables, for machines without a Korean font.
     """
     korean = korean_font()
     family = ["DejaVu Sans", korean] if korean else ["DejaVu Sans"]
@@ -188,7 +188,7 @@ def pair(
 
 
 def korean_font() -> str | None:
-    """The name of an installed font with Hangul, one without serifs first; None without any."""
+    """Name of an installed font with Hangul, sans serif preferred; None without any."""
     words = ("Gothic", "Sans CJK", "Sans KR", "CJK", "Nanum", "Batang", "Gulim", "UnDotum")
     entries = [e for e in font_manager.fontManager.ttflist if any(w in e.name for w in words)]
     rank = {word: place for place, word in enumerate(words)}
@@ -218,7 +218,7 @@ def _roll(
         text = bar.text if korean else romanised.get(bar.text, bar.text)
         axis.text(bar.start, bar.pitch + 1.3, text, fontsize=9, clip_on=True)
     times = (np.arange(len(f0)) + 0.5) / frame_rate
-    shown = np.clip(hz_to_midi(f0), *span)  # what leaves the range runs along its border
+    shown = np.clip(hz_to_midi(f0), *span)  # values outside the range are drawn at its border
     axis.plot(times, shown, color=LIGHT["second"], lw=1.4)
     axis.grid(axis="y", color="#e4e7ee", lw=0.6)
     axis.set_axisbelow(True)
@@ -233,14 +233,14 @@ def _note_ticks(axis: Axes) -> None:
 def _curve(
     axis: Axes,
     column: Column,
-    calls: Sequence[int],
+    nfe: Sequence[int],
     values: Sequence[float | None],
     levels: Mapping[str, Mapping[str, float | None]],
     colours: Mapping[str, str],
 ) -> None:
-    """One metric; calls stand at equal distances, as they are chosen near-geometrically."""
+    """One metric; equal distances, because NFE is chosen in nearly geometric steps."""
     shown = [np.nan if v is None else v * column.scale for v in values]
-    places = np.arange(len(calls))
+    places = np.arange(len(nfe))
     axis.plot(places, shown, "o-", color=colours["main"], lw=1.6, ms=4, label="generated")
     for style, (title, level) in zip(("--", ":"), levels.items(), strict=False):
         value = level.get(column.key)
@@ -250,7 +250,7 @@ def _curve(
             )
     unit = f" ({column.unit})" if column.unit else ""
     axis.set_title(f"{column.title}{unit} {column.arrow}", fontsize=8.5, color=colours["ink"])
-    axis.set_xticks(places, [str(n) for n in calls])
+    axis.set_xticks(places, [str(n) for n in nfe])
     _styled(axis, colours)
 
 

@@ -1,4 +1,4 @@
-"""Where figures were measured: versions, machine, threads."""
+"""The environment of a measurement: versions, machine, threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-MORE = ("scipy", "soundfile", "matplotlib")  # what scores depend on besides the model's packages
+MORE = ("scipy", "soundfile", "matplotlib")  # packages that affect scores but not the model
 
 
 def environment(versions: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def environment(versions: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def facts(found: Mapping[str, Any]) -> dict[str, str]:
-    """The environment as a few short texts by name, for people."""
+    """The environment as short texts by name."""
     packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
     gpu = ", ".join(found["gpu"]) if found["gpu"] else "none"
     return {

@@ -1,4 +1,4 @@
-"""RESULTS.md: what was measured, on what, how to read it."""
+"""RESULTS.md: tables, data and settings, notes on the metrics."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def results(
     pictures: Mapping[str, str],
     environment: Mapping[str, str],
 ) -> str:
-    """The text of RESULTS.md; `pictures` are addresses relative to it by caption."""
+    """The text of RESULTS.md; `pictures`: relative paths by caption."""
     parts = [f"# {title}", lead, _items(facts)]
     for table in tables:
         parts += [f"## {table.title}", markdown(table)]
     if notes:
-        parts += ["## How to read the figures, and which of them lie", _items(notes)]
+        parts += ["## Notes on the metrics and their biases", _items(notes)]
     if pictures:
         parts.append("## Pictures")
         parts += [f"![{caption}]({path})" for caption, path in pictures.items()]

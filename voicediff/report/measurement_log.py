@@ -1,4 +1,4 @@
-"""The work file of a long measurement: what is measured stays measured, whatever happens."""
+"""Log of a long measurement: an interrupted run resumes after the last finished result."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from voicediff.files import write_text
 
 
 class MeasurementLog:
-    """JSON lines: what decides all results, then one finished measurement a line.
+    """A file of JSON lines: first the facts that determine all results, then one result a line.
 
-    Measurements of other facts (another model, data, seed) are forgotten, and so is a line that a
-    killed process did not finish.
+    Results with other facts (another model, data, seed) are discarded, and so is an incomplete
+    last line of an interrupted run.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, Any]):
@@ -28,7 +28,7 @@ class MeasurementLog:
         write_text(path, "".join(_text(line) for line in kept))
 
     def add(self, key: str, result: Mapping[str, Any]) -> None:
-        """Keep a finished measurement, on the disk when this returns."""
+        """Append a finished result; it is on the disk when this returns."""
         self.done[key] = {"key": key, **result}
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(_text(self.done[key]))
@@ -41,7 +41,7 @@ def _text(line: Mapping[str, Any]) -> str:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of the file; none where there is none."""
+    """The complete lines of the file; an empty list if there is no file."""
     found = []
     if path.is_file():
         for text in path.read_text(encoding="utf-8", errors="replace").splitlines():

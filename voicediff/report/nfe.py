@@ -1,5 +1,5 @@
-"""The report on quality against network calls: nfe.json, speed.json, REPORT.md, a plot, and the
-sampler that it recommends."""
+"""The report on quality against NFE: nfe.json, speed.json, REPORT.md, a plot, and the recommended
+sampler."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from voicediff.report.chart import Points, scatter
 from voicediff.report.settings import Setting
 from voicediff.report.table import Column, Row, Table, markdown
 
-LOWEST, HIGHEST = 0.8, 1.2  # ratios of variance between which a setting may be recommended
-CALLS = Column("calls", "network calls", digits=0)
+LOWEST, HIGHEST = 0.8, 1.2  # range of the variance ratio in which a setting may be recommended
+NFE = Column("calls", "NFE", digits=0)
 SPEED = Column("rtf", "real-time factor", digits=4)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found for a setting: figures, seconds of work per second of sound, or why not."""
+    """The result of a setting: metrics and real-time factor, or why it was not possible."""
 
     setting: Setting
     scores: Mapping[str, float | None]
@@ -30,74 +30,75 @@ class Measured:
     refused: str = ""
 
     def score(self, key: str) -> float:
-        """A figure, nan where it was not measured."""
+        """A metric, nan if it was not measured."""
         value = self.scores.get(key)
         return math.nan if value is None else value
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Which figures decide: `quality`, and `liveliness` (1 is natural) where the mean must not win."""
+    """The deciding metrics: `quality`, and a variance ratio that excludes over-smoothed outputs."""
 
     quality: Column
-    liveliness: Column | None = None
+    variance: Column | None = None
 
     def cost(self, found: Measured) -> float:
-        """The quality as a figure of which less is better."""
+        """The quality with the sign changed if higher is better."""
         value = found.score(self.quality.key)
         return -value if self.quality.better == "higher" else value
 
-    def is_lively(self, found: Measured) -> bool:
-        return self.liveliness is None or (LOWEST <= found.score(self.liveliness.key) <= HIGHEST)
+    def in_range(self, found: Measured) -> bool:
+        """Whether the variance ratio is near 1; True without such a metric."""
+        return self.variance is None or (LOWEST <= found.score(self.variance.key) <= HIGHEST)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The recommended setting and, for people, why it is this one."""
+    """The recommended setting and the reason as text."""
 
     found: Measured
     reason: str
 
 
 def recommend(measured: Sequence[Measured], by: Judged, margin: float) -> Choice | None:
-    """The setting with the fewest calls among those within `margin` (a share) of the best quality.
+    """The setting with the smallest NFE among those within `margin` (a share) of the best quality.
 
-    Only settings whose liveliness is in range count, as long as there are any. None where no
-    setting has a figure.
+    Settings whose variance ratio is out of range are excluded, unless all are. None if no setting
+    was measured.
     """
     known = [found for found in measured if math.isfinite(found.score(by.quality.key))]
     if not known:
         return None
-    lively = [found for found in known if by.is_lively(found)]
-    rivals = lively or known
+    in_range = [found for found in known if by.in_range(found)]
+    rivals = in_range or known
     best = min(rivals, key=by.cost)
     limit = by.cost(best) + margin * abs(by.cost(best))
     near = [found for found in rivals if by.cost(found) <= limit]
-    cheapest = min(near, key=lambda found: (found.setting.calls, by.cost(found)))
+    cheapest = min(near, key=lambda found: (found.setting.nfe, by.cost(found)))
     reason = (
-        f"the fewest calls within {margin:.0%} of the best {by.quality.title} "
+        f"the smallest NFE within {margin:.0%} of the best {by.quality.title} "
         f"({by.quality.text(best.score(by.quality.key))}: {best.setting.title}, "
-        f"network calls {best.setting.calls}){_among(by, bool(lively))}"
+        f"NFE {best.setting.nfe}){_among(by, bool(in_range))}"
     )
     return Choice(cheapest, reason)
 
 
-def _among(by: Judged, any_lively: bool) -> str:
-    if by.liveliness is None:
+def _among(by: Judged, any_in_range: bool) -> str:
+    if by.variance is None:
         return ""
-    span = f"a {by.liveliness.title} from {LOWEST:g} to {HIGHEST:g}"
-    return f", among settings with {span}" if any_lively else f", although no setting has {span}"
+    span = f"a {by.variance.title} from {LOWEST:g} to {HIGHEST:g}"
+    return f", among settings with {span}" if any_in_range else f", although no setting has {span}"
 
 
-class CallsReport:
+class NFEReport:
     """All files of the report.
 
     Args:
-        folder: where they are written.
-        facts: what the figures were measured on and with; the same facts, the same nfe.json.
-        columns: the figures to show.
-        references: rows that no sampler made, e.g. `mu`, by name.
-        notes: what is to be said about figures and references.
+        folder: output folder.
+        facts: data, model and settings; equal facts give an equal nfe.json.
+        columns: the metrics to show.
+        references: rows without a sampler, e.g. `mu`, by name.
+        notes: text on metrics and references.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class CallsReport:
             write_text(self.folder / "recommended.yaml", f"# {self.choice.reason}\n{spec}")
 
     def figures(self) -> dict[str, Any]:
-        """The content of nfe.json: nothing in it depends on the clock."""
+        """The content of nfe.json; it holds no measured times."""
         return {
             "facts": dict(self.facts),
             "references": {name: dict(scores) for name, scores in self.references.items()},
@@ -138,7 +139,7 @@ class CallsReport:
                 {
                     "sampler": found.setting.sampler,
                     "grid": found.setting.grid,
-                    "calls": found.setting.calls,
+                    "calls": found.setting.nfe,
                     "spec": dict(found.setting.spec),
                     "scores": dict(found.scores),
                 }
@@ -150,32 +151,32 @@ class CallsReport:
         }
 
     def speed(self) -> dict[str, float | None]:
-        """Seconds of network and sampler per second of sound, by setting."""
+        """Seconds of computation (network and sampler) per second of sound, by setting."""
         return {found.setting.key: found.rtf for found in self.measured}
 
     def table(self) -> Table:
         known = [f for f in self.measured if not f.refused]
         rows = [Row(name, name, scores, reference=True) for name, scores in self.references.items()]
-        for found in sorted(known, key=lambda f: f.setting.calls):
-            values = {**found.scores, "calls": found.setting.calls, "rtf": found.rtf}
+        for found in sorted(known, key=lambda f: f.setting.nfe):
+            values = {**found.scores, "calls": found.setting.nfe, "rtf": found.rtf}
             rows.append(Row(found.setting.key, found.setting.title, values))
-        return Table("Quality against calls", [CALLS, *self.columns, SPEED], rows, "sampler, grid")
+        return Table("Quality against NFE", [NFE, *self.columns, SPEED], rows, "sampler, grid")
 
     def picture(self) -> bytes:
-        """Quality against calls and against the real-time factor; PNG."""
+        """Quality against NFE and against the real-time factor; PNG."""
         quality = self.by.quality
         known = [f for f in self.measured if math.isfinite(f.score(quality.key))]
         groups: dict[str, list[Measured]] = {}
         for found in known:
             groups.setdefault(found.setting.sampler, []).append(found)
         panels = []
-        for axis, cost in ((CALLS, lambda f: f.setting.calls), (SPEED, lambda f: f.rtf)):
+        for axis, cost in ((NFE, lambda f: f.setting.nfe), (SPEED, lambda f: f.rtf)):
             points = {
                 name: [(cost(f), f.score(quality.key)) for f in group if cost(f)]
                 for name, group in groups.items()
             }
             panels.append(Points(axis.title, points))
-        chosen = [self.choice.found.setting.calls, self.choice.found.rtf] if self.choice else []
+        chosen = [self.choice.found.setting.nfe, self.choice.found.rtf] if self.choice else []
         value = self.choice.found.score(quality.key) if self.choice else math.nan
         marks = [(cost, value) if cost else None for cost in chosen] or [None, None]
         return scatter(panels, quality.heading, marks, quality.better == "higher").data
@@ -183,19 +184,19 @@ class CallsReport:
     def text(self) -> str:
         """The text of REPORT.md."""
         facts = "\n".join(f"- **{name}**: {value}" for name, value in self.facts.items())
-        parts = ["# Quality against network calls", facts]
+        parts = ["# Quality against NFE", facts]
         if self.choice:
             setting = self.choice.found.setting
             parts.append(
-                f"Recommended: **{setting.title}, network calls {setting.calls}**: {self.choice.reason}. "
-                "It stands in `recommended.yaml`, which decoding uses."
+                f"Recommended: **{setting.title}, NFE {setting.nfe}**: {self.choice.reason}. "
+                "It is written to `recommended.yaml`, which decoding uses."
             )
         parts += [
-            "![Quality against calls and real-time factor](pareto.png)",
+            "![Quality against NFE and real-time factor](pareto.png)",
             markdown(self.table()),
-            f"{self.notes} The best generated value of each column is bold; an arrow says which way "
-            "is better, or to what value the nearest is best. Where a walk has no time between its "
-            "ends all grids are one, and the first is shown.".strip(),
+            f"{self.notes} The best generated value of each column is bold; arrows: ↓ lower is "
+            "better, ↑ higher is better, → nearest to the given value is best. Without a time step "
+            "between the two ends all grids are equal, and only the first is listed.".strip(),
         ]
         refused = [f"- {f.setting.key}: {f.refused}" for f in self.measured if f.refused]
         if refused:

@@ -23,7 +23,7 @@ function jump(clip, event) {
   audio.play();
 }
 
-/* A sound that was never loaded knows no times yet. */
+/* The position can be set only after the metadata are loaded. */
 function seek(audio, time) {
   if (audio.readyState > 0) { audio.currentTime = time; return; }
   audio.addEventListener("loadedmetadata", () => { audio.currentTime = time; }, { once: true });
@@ -34,15 +34,15 @@ function choose(key) {
   for (const column of document.querySelectorAll(".sides > div")) {
     const sides = [...column.querySelectorAll(".clip")];
     const next = sides.find((clip) => clip.dataset.choice === key) || sides[0];
-    const former = sides.find((clip) => !clip.hidden);
-    if (!next || next === former) continue;
+    const previous = sides.find((clip) => !clip.hidden);
+    if (!next || next === previous) continue;
     for (const clip of sides) clip.hidden = clip !== next;
-    const before = former && audioOf(former);
+    const before = previous && audioOf(previous);
     if (!before || before.currentTime === 0) continue;
-    const goesOn = !before.paused;
+    const wasPlaying = !before.paused;
     before.pause();
     seek(audioOf(next), before.currentTime);
-    if (goesOn) audioOf(next).play();
+    if (wasPlaying) audioOf(next).play();
   }
 }
 
@@ -58,6 +58,6 @@ for (const clip of clips) {
 for (const input of document.querySelectorAll("input[name=choice]")) {
   input.addEventListener("change", () => choose(input.value));
 }
-/* Browsers keep a form's state over a reload. */
+/* Browsers restore the state of a form after a reload. */
 const chosen = document.querySelector("input[name=choice]:checked");
 if (chosen) choose(chosen.value);

@@ -1,6 +1,6 @@
-"""One experiment on one self-contained HTML page: scores, charts, and sounds side by side.
+"""One experiment on one self-contained HTML page: sounds side by side, charts, tables of scores.
 
-Nothing here knows the task: what stands left and right, and what the pictures show, comes in.
+Independent of the task: the caller supplies the clips of both columns and their pictures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from voicediff.report import sound
 from voicediff.report.chart import Chart
 from voicediff.report.table import Table
 
-LIMIT = 14_000_000  # bytes of a page that is still pleasant to open and to send
+LIMIT = 14_000_000  # bytes; larger pages open slowly and are too large for e-mail
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Clip:
 
 @dataclass
 class Pair:
-    """The same stretch twice: the reference, and one clip for each choice."""
+    """One passage: the reference on the left, and one clip for each choice on the right."""
 
     title: str
     left: Clip
@@ -51,14 +51,14 @@ class Pair:
     def clips(self) -> list[Clip]:
         return [self.left, *self.right.values()]
 
-    def shown(self, chosen: str) -> str:
-        """The choice to show; the first where the pair knows nothing of the chosen one."""
+    def visible(self, chosen: str) -> str:
+        """Key of the clip to show first: `chosen`, or the first one where the pair lacks it."""
         return chosen if chosen in self.right else next(iter(self.right))
 
 
 @dataclass
 class Example:
-    """What belongs together, e.g. a song: pairs in the order of their importance."""
+    """Pairs of one song or mixture, the most important first."""
 
     title: str
     about: str
@@ -67,13 +67,13 @@ class Example:
 
 @dataclass
 class Page:
-    """All that stands on a page.
+    """The content of a page.
 
     Attributes:
         lead: a sentence below the title; `reading`: one above the tables.
         facts, notes, environment: texts by name.
-        left: what the left column of the examples is, e.g. "The recording".
-        choices: titles of what the right column can show, by key; `chosen` is shown first.
+        left: what the left column of the examples holds, e.g. "the recording".
+        choices: titles of the clips of the right column, by key; `chosen` is shown first.
     """
 
     title: str
@@ -91,8 +91,11 @@ class Page:
     shortened: int = field(default=0, init=False)  # pairs left out to keep below the limit
 
     def html(self, limit: int = LIMIT) -> str:
-        """The page. Sounds are lossless where that fits below `limit` bytes; where even lossy
-        ones do not, the last pairs of the examples are left out."""
+        """The page as HTML of at most about `limit` bytes.
+
+        Sounds are lossless if they fit, else lossy; if those do not fit either, the last pairs of
+        the longest examples are left out.
+        """
         sounds: dict[int, str] = {}
         for codec in sound.codecs():
             sounds = self._sounds(codec)
@@ -115,7 +118,7 @@ class Page:
         return clips + charts + 100_000
 
     def _shorten(self) -> bool:
-        """Leave out the last pair of the longest example; False where each has but one."""
+        """Leave out the last pair of the longest example; False if each has only one."""
         longest = max(self.examples, key=lambda example: len(example.pairs), default=None)
         if longest is None or len(longest.pairs) < 2:
             return False

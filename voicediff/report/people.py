@@ -1,4 +1,4 @@
-"""The result of separating a video: who is seen where and when, and how sure each track is."""
+"""The result of separating a video: when and where each person is visible, and confidences."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Separated:
     Attributes:
         framed: whether there is a video with this person framed.
         start: seconds of the recording at which boxes begin.
-        confidences: (start, end, how sure the model is; nan for silence).
-        lag: frames by which the pictures came late (negative: early) and were moved.
+        confidences: (start s, end s, confidence 0 to 1; nan for silence).
+        lag: frames by which the video was late (negative: early); it has been shifted back.
     """
 
     person: Person
@@ -43,7 +43,7 @@ class Separated:
 
     @property
     def confidence(self) -> float | None:
-        """The mean over time, None where nothing was drawn or heard."""
+        """Mean over time; None without confidences, or if all are silence."""
         rows = [(end - start, value) for start, end, value in self.confidences if value == value]
         if not rows:
             return None
@@ -69,7 +69,7 @@ class Separated:
             "first_seen": _round(seen[0][0]) if seen else None,
             "last_seen": _round(seen[-1][1]) if seen else None,
             "gaps": [[_round(a), _round(b)] for (_, a), (b, _) in pairwise(seen)],
-            "found": _round(self.person.found) if seen else None,
+            "detection_rate": _round(self.person.detection_rate) if seen else None,
             "video_late_by": _round(self.lag / FPS),
             "confidence": _round(self.confidence),
             "confidences": [
@@ -82,12 +82,12 @@ class Separated:
 
 @dataclass
 class People:
-    """All of the result.
+    """The whole result.
 
     Attributes:
         start: seconds of the recording at which tracks and boxes begin; samples: of each track.
-        same_voice: (name, name, SI-SDR in dB between their tracks) of people who sound the same.
-        troubles: what is wrong with the recording.
+        same_voice: (name, name, SI-SDR in dB between their tracks) of people whose tracks are nearly equal.
+        warnings: what may be wrong with the recording or the result.
     """
 
     source: Path
@@ -97,7 +97,7 @@ class People:
     seed: int
     people: list[Separated]
     same_voice: list[tuple[str, str, float]]
-    troubles: list[str]
+    warnings: list[str]
     residual: bool
 
     def as_json(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class People:
             "model": str(self.model),
             "seed": self.seed,
             "residual": "residual.wav" if self.residual else None,
-            "troubles": self.troubles,
+            "warnings": self.warnings,
             "same_voice": [
                 {"names": [one, other], "si_sdr": round(level, 1)}
                 for one, other, level in self.same_voice
@@ -120,7 +120,7 @@ class People:
 
 
 def write_people(folder: Path, result: People) -> None:
-    """Write `people.json`; each box is a line."""
+    """Write `people.json`; each box takes one line."""
     content = result.as_json()
     lists = {}
     for number, person in enumerate(content["people"]):
@@ -135,7 +135,7 @@ def write_people(folder: Path, result: People) -> None:
 
 
 def require_own(folder: Path) -> None:
-    """Raise DataError where the folder holds anything but an earlier result."""
+    """Raise DataError if the folder holds anything but an earlier result."""
     if folder.is_dir() and any(folder.iterdir()):
         foreign = sorted({path.name for path in folder.iterdir()} - _files_of(folder))
         if foreign:
@@ -157,5 +157,5 @@ def _files_of(folder: Path) -> set[str]:
 
 
 def _round(value: float | None) -> float | None:
-    """Three digits; None for nan."""
+    """Rounded to three digits; None for nan."""
     return None if value is None or value != value else round(float(value), 3)

@@ -1,8 +1,7 @@
 """A clip as one SVG picture: lanes above each other on one time axis.
 
 Lanes are a spectrogram and a piano roll (F0 over the notes, with syllables). The browser draws the
-text, so Korean needs no font here. Colours are classes that the page's style sheet paints, light
-or dark.
+text, so no Korean font is needed here. Colours are CSS classes of the page, light or dark.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from PIL import Image
 
 from voicediff.report.sound import Encoded
 
-WIDTH, LEFT, RIGHT = 640.0, 34.0, 6.0  # drawing units; the labels of an axis stand in LEFT
+WIDTH, LEFT, RIGHT = 640.0, 34.0, 6.0  # drawing units; LEFT holds the labels of an axis
 NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A note: seconds, MIDI number and what is sung."""
+    """A note: seconds, MIDI number and syllable."""
 
     start: float
     end: float
@@ -34,7 +33,7 @@ class Bar:
 
 @dataclass
 class Picture:
-    """Lanes of one clip of `seconds`; `label` says to a screen reader what is seen."""
+    """Lanes of one clip of `seconds`; `label` describes it to a screen reader."""
 
     seconds: float
     label: str
@@ -47,7 +46,7 @@ class Picture:
         ticks: Sequence[tuple[float, str]],
         height: float = 150.0,
     ) -> Picture:
-        """A spectrogram over the whole width; ticks are (share of the height from below, text)."""
+        """A spectrogram over the whole width; ticks: (share of the height from below, text)."""
         top, width = self.height, WIDTH - LEFT - RIGHT
         self.parts.append(
             f'<image x="{LEFT:g}" y="{top:g}" width="{width:g}" height="{height:g}" '
@@ -67,7 +66,7 @@ class Picture:
         height: float = 150.0,
         range_of: np.ndarray | None = None,
     ) -> Picture:
-        """F0 (T,) in Hz, 0 unvoiced, over the notes. `range_of`: F0 that sets the range, too."""
+        """F0 (T,) in Hz, 0 unvoiced, over the notes. `range_of`: another F0 that sets the range."""
         low, high = pitch_range(bars, f0 if range_of is None else range_of)
         scale = _Scale(low, high, self.height, height)
         self.parts.append(
@@ -114,7 +113,7 @@ class Picture:
         )
 
     def _syllable(self, bar: Bar, scale: _Scale) -> str:
-        """Above the note and the vibrato on it, below where there is no room above."""
+        """Above the note and its vibrato, or below if there is no space above."""
         above, below = scale.y(bar.pitch + 1.5) - 3, scale.y(bar.pitch - 1.5) + 13
         y = above if above > scale.top + 11 else below
         return (
@@ -123,7 +122,7 @@ class Picture:
         )
 
     def _paths(self, f0: np.ndarray, frame_rate: float, scale: _Scale) -> list[str]:
-        """One path for each voiced stretch; what leaves the range runs along its border."""
+        """One path for each voiced segment; values outside the range are drawn at its border."""
         voiced = np.concatenate(([False], np.asarray(f0) > 0, [False]))
         midi = np.clip(hz_to_midi(f0), scale.low, scale.high)
         edges = np.flatnonzero(np.diff(voiced.astype(int)))

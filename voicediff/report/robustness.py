@@ -1,4 +1,4 @@
-"""Whether a disturbed video does harm: a judgement of each condition, and of all together."""
+"""Robustness: whether disturbed videos degrade separation, by condition and in total."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import scipy.stats
 from voicediff.data.separation.disturbed import ALIGNED, Condition
 
 LEAST_MEAN = -0.5  # dB SI-SDRi
-LEAST_TRACK, LEAST_SHARE = -1.0, 0.95  # dB SI-SDRi that so many tracks keep
-LEAST_KEPT = 0.8  # of the aligned SI-SDRi, where the video is off by one frame
+LEAST_TRACK, LEAST_SHARE = -1.0, 0.95  # dB SI-SDRi, and the share of tracks that must reach it
+LEAST_KEPT = 0.8  # of the aligned SI-SDRi, with the video shifted by one frame
 
-Tracks = Sequence[Mapping[str, float]]  # of each si_sdri, selected, confidence, where known
+Tracks = Sequence[Mapping[str, float]]  # si_sdri, selected, confidence of each, if known
 
 
 def judged(found: Mapping[Condition, Tracks]) -> dict[str, Any]:
-    """Rows of all conditions, whether all are passed, and what confidence is worth.
+    """Rows of all conditions, whether all passed, and rank correlation of the confidence.
 
-    Handing back the mixture does not pass: it gains nothing that a shift could keep.
+    Returning the unprocessed mixture does not pass: its aligned SI-SDRi is 0, of which no share
+    can remain after a shift.
     """
     aligned = _mean(found[ALIGNED], "si_sdri")
     rows = [judge(condition, tracks, aligned) for condition, tracks in found.items()]
@@ -33,7 +34,7 @@ def judged(found: Mapping[Condition, Tracks]) -> dict[str, Any]:
 
 
 def judge(condition: Condition, tracks: Tracks, aligned: float | None) -> dict[str, Any]:
-    """One row; `aligned` is the mean SI-SDRi with the video as it is."""
+    """One row; `aligned` is the mean SI-SDRi in dB with the original video."""
     mean = _mean(tracks, "si_sdri")
     unharmed = _share([t["si_sdri"] >= LEAST_TRACK for t in tracks if "si_sdri" in t])
     kept = mean / aligned if mean is not None and aligned is not None and aligned > 0 else None
@@ -53,7 +54,7 @@ def judge(condition: Condition, tracks: Tracks, aligned: float | None) -> dict[s
 
 
 def rank_correlation(tracks: Tracks) -> float | None:
-    """Spearman's correlation of confidence and SI-SDRi over tracks; None where there is none."""
+    """Spearman's correlation of confidence and SI-SDRi over tracks; None if undefined."""
     pairs = [(t["confidence"], t["si_sdri"]) for t in tracks if {"confidence", "si_sdri"} <= {*t}]
     if len({a for a, _ in pairs}) < 2 or len({b for _, b in pairs}) < 2:
         return None
@@ -66,5 +67,5 @@ def _mean(tracks: Tracks, name: str) -> float | None:
 
 
 def _share(found: Sequence[bool]) -> float:
-    """Of tracks; nobody's is 0."""
+    """Share of True; 0 for an empty list."""
     return float(np.mean(found)) if found else 0.0

@@ -1,4 +1,4 @@
-"""What the figures of separation mean, and in which tables they stand."""
+"""The metrics of separation: meaning, tables and charts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from voicediff.report.table import Column, Row, Table
 QUALITY = (
     Column("si_sdri", "SI-SDRi", "dB", "higher",
            meaning="Scale-invariant signal-to-distortion ratio above that of the mixture."),
-    Column("sdri", "SDRi", "dB", "higher", meaning="BSS-eval, 512 taps, above the mixture's."),
-    Column("snri", "SNRi", "dB", "higher", meaning="Signal-to-noise ratio above the mixture's."),
+    Column("sdri", "SDRi", "dB", "higher", meaning="BSS-eval with 512 taps, above that of the mixture."),
+    Column("snri", "SNRi", "dB", "higher", meaning="Signal-to-noise ratio above that of the mixture."),
     Column("si_sdr", "SI-SDR", "dB", "higher"),
-    Column("estoi", "ESTOI", "", "higher", digits=3, meaning="Intelligibility, 1 at best."),
+    Column("estoi", "ESTOI", "", "higher", digits=3, meaning="Intelligibility; 1 is best."),
     Column("pesq_wb", "PESQ-WB", "", "higher", meaning="ITU-T P.862.2, 16 kHz, 1 to 4.64."),
     Column("pesq_nb", "PESQ-NB", "", "higher", meaning="ITU-T P.862.1, 8 kHz, 1 to 4.55."),
     Column("selected", "selection", "%", "higher", digits=1, scale=100.0,
-           meaning="Share of tracks nearer to their face's voice than to any other."),
+           meaning="Share of tracks nearer to the speaker of their face than to any other."),
 )  # fmt: skip
 COST = (
-    Column("nfe", "network calls", digits=0),
+    Column("nfe", "NFE", digits=0),
     Column("rtf", "real-time factor", digits=3),
-    Column("gmacs", "GMAC per second and voice", digits=2),
+    Column("gmacs", "GMAC per second and speaker", digits=2),
     Column("parameters", "parameters", "M", digits=2, scale=1e-6),
     Column("parameters_predictor", "of them predictor", "M", digits=2, scale=1e-6),
     Column("parameters_generator", "of them generator", "M", digits=2, scale=1e-6),
@@ -41,40 +41,41 @@ ROBUST = (
     Column("confidence", "confidence"),
 )
 NOTES = {
-    "SI-SDRi, SDRi, SNRi": "are means over tracks of what is gained over handing back the mixture, in "
-    "dB. SI-SDR is deaf to level; SDR also forgives a filter of 512 taps (BSS-eval); SNR forgives "
-    "nothing. Figures of other lists, levels and lengths must not stand in the same column.",
-    "selection": "is the share of tracks that are more like the voice of their face than like "
-    "another. Handing back the mixture gives about a half.",
-    "same voice": "are two clips of one person: nothing but the lips says who is who.",
-    "ESTOI": "is intelligibility from correlations of band envelopes; PESQ a telephone-era model of "
-    "quality. PESQ-WB and PESQ-NB are different scales.",
-    "oracle masks": "know the truth and are the ceilings of masking the mixture's spectrum, with its "
-    "phase; networks that predict complex spectra may pass them.",
-    "generator": "It draws one plausible voice, the predictor the mean of all: the generator may lose "
-    "SI-SDR and gain ESTOI or PESQ. Both always stand here side by side.",
-    "real-time factor": "is seconds of work per second of mixture, all its voices together; GMAC are "
-    "10^9 multiply-accumulates per second of sound and voice.",
-    "robustness": "is passed where a disturbed video does no harm: a mean SI-SDRi of at least "
-    f"{LEAST_MEAN} dB and {LEAST_SHARE:.0%} of the tracks at {LEAST_TRACK:g} dB or better. A shift of "
-    f"one frame (40 ms) must keep {LEAST_KEPT:.0%} of the aligned SI-SDRi, so that handing back the "
-    "mixture does not pass. Confidence is how far several draws of the generator agree: 1 all alike, "
-    "0 unrelated.",
+    "SI-SDRi, SDRi, SNRi": "Improvement over the unprocessed mixture in dB, mean over tracks. SI-SDR "
+    "ignores the level; SDR also ignores a filter of 512 taps (BSS-eval); SNR ignores neither. Do not "
+    "compare figures of different lists, levels or lengths.",
+    "selection": "Share of tracks that are nearer to the speaker of their face than to another "
+    "speaker. The unprocessed mixture gives about 50 %.",
+    "same speaker": "Two clips of one person: only the lips distinguish them.",
+    "ESTOI": "Intelligibility from correlations of band envelopes. PESQ: a model of quality made for "
+    "telephone speech; PESQ-WB and PESQ-NB are different scales.",
+    "oracle masks": "Masks computed from the ground truth: the upper bounds of masking the mixture's "
+    "spectrum with the mixture's phase. Networks that predict complex spectra may exceed them.",
+    "generator": "The generator samples one plausible track, the predictor estimates the mean of all. "
+    "The generator may lose SI-SDR and gain ESTOI or PESQ, so both are always listed.",
+    "real-time factor": "Seconds of computation per second of mixture, all its speakers together. "
+    "GMAC: 10^9 multiply-accumulate operations per second of sound and speaker.",
+    "robustness": "Passed if a disturbed video does not degrade the result: mean SI-SDRi of at least "
+    f"{LEAST_MEAN} dB, and {LEAST_SHARE:.0%} of the tracks at {LEAST_TRACK:g} dB or better. With a "
+    f"shift of one frame (40 ms) {LEAST_KEPT:.0%} of the aligned SI-SDRi must remain, so that returning "
+    "the unprocessed mixture does not pass. Confidence: agreement of several samples of the generator, "
+    "from 0 (unrelated) to 1 (equal).",
 }  # fmt: skip
 CURVES = ("si_sdri", "sdri", "estoi", "pesq_wb", "selected")
-KINDS = {  # of pairs, as people say it
+KINDS = {  # of pairs, titles
     "different-gender": "different gender",
     "same-gender": "same gender",
     "different-voice": "genders unknown",
-    SAME_VOICE: "same voice",
-    ALONE: "one voice in noise",
+    SAME_VOICE: "same speaker",
+    ALONE: "one speaker in noise",
 }
-DIFFERENT = "different voices"  # all pairs of them
+DIFFERENT = "different voices"  # key of all such pairs in scores.json
+GROUPS = {**KINDS, DIFFERENT: "different speakers"}
 
 
 @dataclass(frozen=True)
 class ScoredRow:
-    """A row and its figures, by group of pairs ("" is all) and by track."""
+    """A row and its metrics, by group of pairs ("" is all) and by track."""
 
     row: SeparatedRow
     groups: Mapping[str, Mapping[str, float]]
@@ -85,8 +86,8 @@ class ScoredRow:
 
 
 def tables(scored: Sequence[ScoredRow], robustness: Mapping[str, Any] | None) -> list[Table]:
-    """All pairs, different and same voices, SI-SDRi by kind of pair, cost, robustness."""
-    groups = {"All pairs": "", "Different voices": DIFFERENT, "Same voice": SAME_VOICE}
+    """All pairs, different speakers, same speaker, SI-SDRi by kind of pair, cost, robustness."""
+    groups = {"All pairs": "", "Different speakers": DIFFERENT, "Same speaker": SAME_VOICE}
     present = {name for item in scored for name in item.groups}
     found = [quality(scored, title, group) for title, group in groups.items() if group in present]
     found += [_by_kind(scored), _cost(scored)]
@@ -100,8 +101,8 @@ def quality(scored: Sequence[ScoredRow], title: str, group: str = "") -> Table:
     return _table(title, QUALITY, rows)
 
 
-def quality_over_calls(scored: Sequence[ScoredRow]) -> Chart | None:
-    """Metrics over the number of network calls; None with fewer than two numbers of calls."""
+def quality_over_nfe(scored: Sequence[ScoredRow]) -> Chart | None:
+    """Metrics against NFE; None with fewer than two values of NFE."""
     generated = [item for item in scored if not item.row.is_reference and item.row.nfe is not None]
     if len(generated) < 2:
         return None
@@ -112,13 +113,13 @@ def quality_over_calls(scored: Sequence[ScoredRow]) -> Chart | None:
         [item.row.nfe for item in generated],
         {c.key: [item.values().get(c.key) for item in generated] for c in shown},
         {item.row.title: item.values() for item in masks},
-        "Quality over network calls: each metric against the number of calls of the generator; 0 "
-        "calls is the predictor. Lines are the oracle masks.",
+        "Quality against NFE: each metric against the number of evaluations of the generator; NFE 0 is "
+        "the predictor alone. Lines are the oracle masks.",
     )
 
 
 def robustness_table(found: Mapping[str, Any]) -> Table:
-    """What a disturbed video costs; whether each condition is passed stands in its title."""
+    """Metrics with disturbed videos; the title of each row states whether it passed."""
     rows = [
         Row(c["name"], f"{c['title']}: {'passed' if c['passed'] else 'FAILED'}", c)
         for c in found["conditions"]
@@ -149,7 +150,7 @@ def _row(item: ScoredRow, values: Mapping[str, float | None]) -> Row:
 def _table(
     title: str, columns: Sequence[Column], rows: Sequence[Row], heading: str = "row"
 ) -> Table:
-    """Columns that no row has a value for are left out."""
+    """Columns without a value in any row are left out."""
 
     def known(key: str) -> bool:
         values = (row.values.get(key) for row in rows)

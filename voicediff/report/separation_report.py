@@ -14,27 +14,27 @@ from voicediff.report.chart import Chart
 from voicediff.report.environment import environment, facts
 from voicediff.report.markdown import results
 from voicediff.report.page import Page
-from voicediff.report.separation_examples import MixtureExamples
+from voicediff.report.separation_examples import MixtureExamples, heading
 from voicediff.report.separation_metrics import ScoredRow
 from voicediff.report.separation_rows import SeparatedRow, chosen_row
 from voicediff.report.singing_metrics import training_loss
 from voicediff.video.constants import FPS
 
-LEAD = "Voices of people whom training never saw, separated by their lips."
+LEAD = "Speakers who were not in the training set, separated with the help of their lips."
 READING = (
-    "The grey rows are the mixture itself and the ceilings of masking. The best value of a model in "
-    "each column is marked; an arrow says which way is better."
+    "Grey rows are references: the unprocessed mixture and oracle masks. The best value of a model in "
+    "each column is marked. Arrows: ↓ lower is better, ↑ higher is better."
 )
 
 
 class SeparationReport:
-    """All that people get to see of one separated list.
+    """The report on one separated list.
 
     Args:
-        folder: that holds the rows; what is written goes there.
-        made: the list. truth: the row of the sources. scored: all others in the tables' order.
-        missing: metrics that were left out, and why.
-        robustness: what `voicediff robustness` found, None where it was not run.
+        folder: with the rows; the report is written there.
+        made: the list. truth: the row of the sources. scored: all other rows in the order of the tables.
+        missing: metrics that were not measured, and why.
+        robustness: the result of `voicediff robustness`, None if it was not run.
         versions: of the packages, see `experiment.versions`.
     """
 
@@ -58,7 +58,7 @@ class SeparationReport:
 
     @property
     def paths(self) -> dict[str, Path]:
-        """Where everything lies, for people."""
+        """Absolute paths of the results, by name."""
         names = {"sounds": self.chosen.row.name, "scores": "RESULTS.md", "page": "index.html"}
         return {key: (self.folder / name).resolve() for key, name in names.items()}
 
@@ -75,7 +75,7 @@ class SeparationReport:
         return f"{self.folder.resolve().parent.name} / {self.folder.resolve().name}"
 
     def scores(self) -> dict[str, Any]:
-        """The content of scores.json; what is not a number is null."""
+        """The content of scores.json; nan and infinity are null."""
         return {
             "experiment": self.title,
             "environment": self.environment,
@@ -93,7 +93,7 @@ class SeparationReport:
 
     def results(self, pictures: Mapping[str, str]) -> str:
         """The text of RESULTS.md."""
-        reading = READING.replace("The grey", "The first")
+        reading = READING.replace("Grey", "The first")
         return results(
             self.title, f"{LEAD} {reading}", self.facts(), self.tables, separation_metrics.NOTES, pictures,
             facts(self.environment),
@@ -108,15 +108,15 @@ class SeparationReport:
             tables=self.tables,
             notes=separation_metrics.NOTES,
             charts=list(self.charts.values()),
-            left="The ground truth",
-            choices={item.row.name: item.row.title for item in self.scored},
+            left="the ground truth",
+            choices={item.row.name: heading(item.row) for item in self.scored},
             chosen=self.chosen.row.name,
             examples=[maker.example(mixture) for mixture in shown],
             environment=facts(self.environment),
         )
 
     def facts(self) -> dict[str, str]:
-        """What the figures were measured on."""
+        """Data, model and settings of the figures, for the page."""
         people = {s.clip.split("-")[0] for m in self.made.mixtures for s in m.sources}
         seconds = sum(mixture.frames for mixture in self.made.mixtures) / FPS
         info = self.chosen.row.info
@@ -136,7 +136,7 @@ class SeparationReport:
 
     def _charts(self) -> dict[str, Chart]:
         charts = {
-            "quality_over_calls": separation_metrics.quality_over_calls(self.scored),
+            "quality_over_nfe": separation_metrics.quality_over_nfe(self.scored),
             "loss_over_t": training_loss(self.folder.parent / "log.csv"),
         }
         return {name: chart for name, chart in charts.items() if chart is not None}

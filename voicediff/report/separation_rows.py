@@ -1,9 +1,9 @@
-"""The folder that separation of a list leaves: one sub-folder per row of the score table.
+"""The folder that separation of a list writes: one sub-folder per row of the score table.
 
-mixtures.json         the list: name, hash, and of each mixture its kind of pair and its clips
+mixtures.json         the list: name, hash, and the kind of pair and the clips of each mixture
 ROW/info.json         title, nfe, sampler, rtf, seed, parameters ...
 ROW/wav/MIX_1.wav     the track of the first face, MIX_2.wav of the second ...; 16 kHz
-robustness.json       what `voicediff robustness` found
+robustness.json       the result of `voicediff robustness`
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from voicediff.video.constants import SAMPLE_RATE
 
 TRUTH, MIXTURE = "truth", "mixture"
 MASKS = ("mask_ratio", "mask_phase")
-REFERENCES = (TRUTH, MIXTURE, *MASKS)  # nothing in them is a model's
+REFERENCES = (TRUTH, MIXTURE, *MASKS)  # not made by a model
 
 
 @dataclass(frozen=True)
 class SeparatedRow:
-    """One row: where it lies and what its `info.json` says."""
+    """One row: its folder and the content of its `info.json`."""
 
     name: str
     folder: Path
@@ -40,29 +40,29 @@ class SeparatedRow:
 
     @property
     def nfe(self) -> int | None:
-        """Calls of the decoder, None where no model took part."""
+        """Number of evaluations of the decoder; None if the row was not made by a model."""
         return self.info.get("nfe")
 
     @property
     def is_reference(self) -> bool:
         return self.name in REFERENCES
 
-    def tracks(self, mixture: str, voices: int) -> np.ndarray:
+    def tracks(self, mixture: str, speakers: int) -> np.ndarray:
         """(S, N) float32."""
-        return np.stack([self.track(mixture, number) for number in range(voices)])
+        return np.stack([self.track(mixture, number) for number in range(speakers)])
 
-    def track(self, mixture: str, voice: int) -> np.ndarray:
-        """The track of one face, (N,) float32; voices count from 0."""
-        return read_wav(self.folder / "wav" / f"{track_name(mixture, voice)}.wav", SAMPLE_RATE)[0]
+    def track(self, mixture: str, speaker: int) -> np.ndarray:
+        """The track of one face, (N,) float32; speakers count from 0."""
+        return read_wav(self.folder / "wav" / f"{track_name(mixture, speaker)}.wav", SAMPLE_RATE)[0]
 
 
-def track_name(mixture: str, voice: int) -> str:
-    """`test-own-0003_1` for the first voice."""
-    return f"{mixture}_{voice + 1}"
+def track_name(mixture: str, speaker: int) -> str:
+    """`test-own-0003_1` for the first speaker."""
+    return f"{mixture}_{speaker + 1}"
 
 
 def read_separated(folder: Path) -> tuple[MixtureList, list[SeparatedRow]]:
-    """The list, and all rows: references first, then by network calls. Raises DataError."""
+    """The list, and all rows: references first, then by NFE. Raises DataError."""
     if not (folder / "mixtures.json").is_file():
         raise DataError(f"{folder}: no separated mixtures here; run stage 4 (separation) first")
     made = read_list(folder / "mixtures.json")
@@ -80,13 +80,13 @@ def read_separated(folder: Path) -> tuple[MixtureList, list[SeparatedRow]]:
 
 
 def _require_tracks(row: SeparatedRow, made: MixtureList) -> None:
-    """All tracks of all mixtures of this list, or figures could not be compared."""
+    """Raise DataError unless the row holds all tracks of all mixtures of this list."""
     if row.info.get("list") != made.hash:
         raise DataError(
             f"{row.folder}: made of list {row.info.get('list')}, the others of {made.hash}; "
             "run stage 4 (separation) again"
         )
-    wanted = [track_name(m.id, voice) for m in made.mixtures for voice in range(len(m.sources))]
+    wanted = [track_name(m.id, number) for m in made.mixtures for number in range(len(m.sources))]
     there = {path.stem for path in (row.folder / "wav").glob("*.wav")}
     lost = sorted(set(wanted) - there)
     if lost:
@@ -103,7 +103,7 @@ def _order(row: SeparatedRow) -> tuple[int, int, str]:
 
 
 def chosen_row(rows: Sequence[SeparatedRow]) -> SeparatedRow | None:
-    """The row to look at first: the sampler as configured, or the most calls; None without any."""
+    """The row shown first: the NFE of the configuration, else the largest; None without rows."""
     generated = [row for row in rows if not row.is_reference]
     own = [row for row in generated if row.info.get("own_nfe") == row.nfe]
     return own[-1] if own else (generated[-1] if generated else None)

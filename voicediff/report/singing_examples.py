@@ -1,4 +1,4 @@
-"""Examples of singing: the recording left, generated right, with F0 over the notes."""
+"""Examples of singing: left the recording, right generated, with F0 over the notes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from voicediff.text import hangul
 from voicediff.text.phones import from_spoken
 
 LINES = 4  # of a song on the page
-READABLE = 32  # syllables side by side in one picture
+READABLE = 32  # syllables that fit side by side in one picture
 WIDEST = 1200  # pixels of a spectrogram
 TICKS = (500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16000.0)  # Hz
 
 
 @dataclass(frozen=True)
 class Line:
-    """One utterance: the song it is from, its seconds there, its score (time begins with it)."""
+    """One utterance: the song it is from, its seconds there, its score (times relative to `start`)."""
 
     utt: str
     song: str
@@ -48,7 +48,9 @@ def choose_songs(titles: Mapping[str, str], wanted: Sequence[str], count: int = 
 
     Args:
         titles: title by song. Of two songs with one title (two keys) the first is taken.
-        wanted: spaces and punctuation do not count. Raises ConfigError for an unknown title.
+        wanted: spaces and punctuation are ignored.
+
+    Raises ConfigError for an unknown title.
     """
     by_title: dict[str, str] = {}
     for song, title in titles.items():
@@ -69,7 +71,7 @@ def choose_songs(titles: Mapping[str, str], wanted: Sequence[str], count: int = 
 
 
 def split_titles(arguments: Sequence[str]) -> list[str]:
-    """Titles given one an argument, or several in one, separated by `;`."""
+    """Titles from command-line arguments; one argument may hold several, separated by `;`."""
     return [title.strip() for text in arguments for title in text.split(";") if title.strip()]
 
 
@@ -77,7 +79,7 @@ class SongExamples:
     """Makes examples and pictures of songs from the rows of a decoding.
 
     Args:
-        rows: `natural` stands left, the others are the choices on the right.
+        rows: `natural` is shown left, the others are the choices right.
         chosen: name of the row that pictures show.
         folders: whole songs by name (see `song_folders`).
     """
@@ -96,7 +98,7 @@ class SongExamples:
         self.lines, self.folders, self.mel = lines, folders, mel
 
     def example(self, song: str, title: str) -> Example:
-        """The whole song where it was sung, and its first lines."""
+        """The whole song if it was decoded, and its first lines."""
         lines = self._lines(song)
         pairs = [self._line_pair(number, line) for number, line in enumerate(lines[:LINES], 1)]
         if song in self.folders:
@@ -105,7 +107,7 @@ class SongExamples:
         return Example(title, f"{song} · {len(lines)} lines, {notes} notes", pairs)
 
     def picture(self, song: str, title: str) -> Encoded:
-        """A slide of the song's first line."""
+        """The first line of the song, recording and generated side by side."""
         line = self._lines(song)[0]
         left, right = (
             Side(row.title, row.mel(line.utt, self.mel.n_mels), self._f0(self._wav(row, line.utt)))
@@ -154,11 +156,11 @@ class SongExamples:
 
 @dataclass
 class _View:
-    """What the pictures of one pair share: notes, colours and the range of pitch."""
+    """Notes, colours and pitch range that the pictures of one pair share."""
 
     spec: MelSpec
     score: Score
-    mel: np.ndarray  # the reference's
+    mel: np.ndarray  # of the reference
     f0: np.ndarray
 
     def clip(
@@ -177,12 +179,12 @@ class _View:
 
 
 def bars_of(score: Score) -> list[Bar]:
-    """The score's notes for a piano roll; a slur goes on without a syllable."""
+    """The notes for a piano roll; notes under a slur carry no syllable."""
     return [Bar(n.start, n.end, n.pitch, "" if n.slur else n.syllable) for n in score.notes]
 
 
 def mel_ticks(spec: MelSpec) -> list[tuple[float, str]]:
-    """Where round frequencies lie on a mel-spectrogram: (share of the height, text)."""
+    """Ticks of round frequencies on a mel-spectrogram: (share of the height, text)."""
     peaks = mel_filters(spec).argmax(1).numpy() * spec.sample_rate / spec.n_fft
     inside = [hz for hz in TICKS if peaks[0] < hz < peaks[-1]]
     places = np.interp(inside, peaks, (np.arange(spec.n_mels) + 0.5) / spec.n_mels)
@@ -191,7 +193,7 @@ def mel_ticks(spec: MelSpec) -> list[tuple[float, str]]:
 
 
 def romanised(text: str) -> str:
-    """Hangul in the corpus' Latin phones, `강` -> `gang`; other letters stay."""
+    """Hangul in the Latin phones of the corpus, `강` -> `gang`; other letters are kept."""
     return "".join(
         "".join(from_spoken(letter)[0].tokens) if hangul.is_syllable(letter) else letter
         for letter in text
@@ -212,7 +214,7 @@ def _song_heading(folder: Path) -> str:
 
 
 def _narrowed(mel: np.ndarray) -> np.ndarray:
-    """Neighbouring frames averaged so that at most WIDEST columns stay."""
+    """Neighbouring frames averaged to at most WIDEST columns."""
     step = -(-mel.shape[1] // WIDEST)
     if step == 1:
         return mel
@@ -221,5 +223,5 @@ def _narrowed(mel: np.ndarray) -> np.ndarray:
 
 
 def _plain(text: str) -> str:
-    """Letters and digits only, in one normal form."""
+    """Letters and digits only, in NFC."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFC", text).casefold()))

@@ -1,4 +1,4 @@
-"""What the figures of singing mean, in which tables they stand, and which of them lie."""
+"""The metrics of singing: meaning, biases, tables and charts."""
 
 from __future__ import annotations
 
@@ -47,70 +47,70 @@ PITCH = (
     Column("onset_error", "onset error", "ms", "lower", digits=1, scale=1000.0),
 )
 COST = (
-    Column("nfe", "network calls", digits=0),
+    Column("nfe", "NFE", digits=0),
     Column("rtf", "real-time factor", digits=3),
-    Column("rtf_network", "of it network", digits=4),
-    Column("rtf_vocoder", "of it vocoder", digits=4),
+    Column("rtf_network", "network", digits=4),
+    Column("rtf_vocoder", "vocoder", digits=4),
 )
 NOTES = {
-    "MCD, log-mel error": "lie in favour of the mean: a blurred mel is nearer to every rendition "
-    "than any other rendition is. Read them beside the variance ratio, the modulation ratio and "
-    "the Fréchet distance.",
-    "variance ratio, modulation ratio": "1 is as lively as the recording; below is blurred or "
-    "flat, above is noisy. Speckle raises them as well as real detail does: look at the pictures.",
-    "Fréchet distance": "of patches of the mel: whether all of it together looks like singing, not "
-    "whether a line is the right line. It is the root of main² (broad shape) + fine² (texture).",
-    "within 50 cents, note error": "of the written notes: both lie in favour of flat singing. A "
-    "voice slides and sways, so the recording itself does not reach 100 %, and more than the "
-    "recording is not better. The note error is a median over notes.",
-    "distance to sung F0": "a median, in cents, where both are voiced. Nobody can know a recording's "
-    "vibrato from the notes, so a good singer does not reach 0 either.",
-    "gross and fine pitch error, raw pitch accuracy": "gross: the share of frames more than 20 % "
-    "away from the recording's F0; fine: the root mean square of the others. Raw pitch accuracy "
-    "counts frames within 50 cents of the recording; lost voicing counts as wrong. The recording's "
-    "own figures are the errors of the F0 tracker.",
-    "log-F0 RMSE, F0 correlation, semitone accuracy": "lie where voicing was lost, because only "
-    "frames voiced in both count: read the V/UV error first. A few octave errors decide the RMSE; "
-    "the melody alone gives a correlation above .95.",
-    "harmonic contrast": "harmonics 1 to 8 over the valleys between them, of the sound. The vocoder "
-    "sets its limit: compare with copy synthesis, not with the recording.",
-    "multi-resolution STFT, log-spectral distance, periodicity error": "of the sound, at all "
-    "frequencies: what the vocoder adds or loses. Two renditions of the same noise are some 6 dB apart.",
-    "F0 jitter": "trembling inside sustained notes when vibrato and drift are taken off. A voice has "
-    "some; more is the vocoder's.",
-    "F0 figures": "with a vocoder that is driven by F0 say nothing about the acoustic model; "
-    "Griffin-Lim takes the pitch from the mel alone.",
-    "recording, copy": "are the ceilings: what a perfect model would reach without and with this "
-    "vocoder.",
+    "MCD, log-mel error": "Biased towards over-smoothed outputs: an average of all renditions is nearer "
+    "to each rendition than another rendition is. Read them with the variance ratio, the modulation "
+    "ratio and the Fréchet distance.",
+    "variance ratio, modulation ratio": "1 equals the recording; lower is over-smoothed, higher is "
+    "noisy. Isolated noisy bins raise them as well as real detail does: compare the spectrograms.",
+    "Fréchet distance": "Between the distributions of mel patches: whether the output as a whole looks "
+    "like singing, not whether a line is correct. The root of main² (broad shape) + fine² (texture).",
+    "within 50 cents, note error": "Relative to the notes of the score; biased towards singing without "
+    "glides and vibrato. The recording itself does not reach 100 %, and more than the recording is not "
+    "better. The note error is a median over notes.",
+    "distance to sung F0": "Median in cents over frames voiced in both. The notes do not determine the "
+    "vibrato of the recording, so a good result is above 0.",
+    "gross and fine pitch error, raw pitch accuracy": "Gross: share of frames whose F0 differs by "
+    "more than 20 % from the recording; fine: root mean square error of the others. Raw pitch accuracy "
+    "counts frames within 50 cents of the recording; lost voicing counts as wrong. The "
+    "values of the recording are the errors of the F0 tracker.",
+    "log-F0 RMSE, F0 correlation, semitone accuracy": "Only frames voiced in both count, so "
+    "they are too good where voicing was lost: read the V/UV error first. A few octave errors dominate "
+    "the RMSE; the melody alone gives a correlation above 0.95.",
+    "harmonic contrast": "Level of harmonics 1 to 8 above the minima between them. The vocoder limits "
+    "it: compare with copy synthesis, not with the recording.",
+    "multi-resolution STFT, log-spectral distance, periodicity error": "Measured on "
+    "the sound at all frequencies: what the vocoder adds or loses. Two samples of the same noise differ "
+    "by about 6 dB.",
+    "F0 jitter": "Fast irregular F0 changes in sustained notes, without vibrato and drift. A natural "
+    "voice has some; an excess comes from the vocoder.",
+    "F0 figures": "With a vocoder that takes F0 as input they do not measure the acoustic model; "
+    "Griffin-Lim takes the pitch from the mel-spectrogram alone.",
+    "recording, copy synthesis": "Upper bounds: a perfect model without and with this vocoder.",
 }
 CURVES = ("mcd", "log_mel_error", "variance_ratio", "modulation_ratio", "frechet",
           "sung_f0_distance", "within_50_cents", "vuv_error")  # fmt: skip
 SUMMARY = ("mcd", "log_mel_error", "variance_ratio", "modulation_ratio", "frechet",
            "sung_f0_distance", "within_50_cents", "vuv_error")  # fmt: skip
-SHORT = {  # a terminal is narrow
+SHORT = {  # for the width of a terminal
     "mcd": "MCD", "log_mel_error": "log-mel", "variance_ratio": "variance",
     "modulation_ratio": "modulation", "frechet": "Fréchet", "sung_f0_distance": "sung F0",
-    "within_50_cents": "in tune", "vuv_error": "V/UV",
+    "within_50_cents": "<50 cents", "vuv_error": "V/UV",
 }  # fmt: skip
 BINS = 10  # of t in the trainer's log
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A row and its figures: over all lines, and by utterance."""
+    """A row and its metrics: over all lines, and by utterance."""
 
     row: DecodedRow
     overall: Mapping[str, float | None]
     utterances: Mapping[str, Mapping[str, float | None]]
 
     def values(self) -> dict[str, float | None]:
-        """Figures and costs, as a table's row wants them."""
+        """Metrics and costs by column key."""
         costs = {column.key: self.row.info.get(column.key) for column in COST}
         return {**self.overall, **costs}
 
 
 def tables(scored: Sequence[Scored]) -> list[Table]:
-    """Spectrum, pitch and cost; what no column knows stands in a table of its own."""
+    """Spectrum, sound, pitch and cost; metrics without a column get a table of their own."""
     rows = [_row(item) for item in scored]
     known = {column.key for column in (*SPECTRUM, *SOUND, *PITCH, *COST)}
     keys = dict.fromkeys(key for item in scored for key in item.overall if key not in known)
@@ -122,14 +122,14 @@ def tables(scored: Sequence[Scored]) -> list[Table]:
 
 
 def summary(scored: Sequence[Scored]) -> Table:
-    """The most telling columns, for a terminal."""
+    """The main columns, for a terminal."""
     columns = {column.key: column for column in (*SPECTRUM, *PITCH)}
     short = [replace(columns[key], title=SHORT[key]) for key in SUMMARY]
     return _table("Scores", short, [_row(item) for item in scored])
 
 
-def quality_over_calls(scored: Sequence[Scored]) -> Chart | None:
-    """Metrics over the number of network calls; None with fewer than two numbers of calls."""
+def quality_over_nfe(scored: Sequence[Scored]) -> Chart | None:
+    """Metrics against NFE; None with fewer than two values of NFE."""
     generated = [item for item in scored if item.row.nfe is not None and not item.row.beside]
     if len(generated) < 2:
         return None
@@ -144,15 +144,15 @@ def quality_over_calls(scored: Sequence[Scored]) -> Chart | None:
             for item in scored
             if item.row.is_reference and not item.row.beside
         },
-        "Quality over network calls: each metric against the number of network calls; 0 calls is "
-        "the encoder's mean. Lines are the ceilings.",
+        "Quality against NFE: each metric against the number of network evaluations; NFE 0 is the "
+        "output of the encoder. Lines are the recording and copy synthesis.",
     )
 
 
 def training_loss(log: Path) -> Chart | None:
     """Loss in each bin of t in the first, middle and last third of training.
 
-    None where the log is missing or has no losses by t (`TURN/t0` to `TURN/t9`).
+    None if the log is missing or has no losses by t (`TURN/t0` to `TURN/t9`).
     """
     if not log.is_file():
         return None
@@ -177,13 +177,13 @@ def training_loss(log: Path) -> Chart | None:
     return loss_by_time(
         np.linspace(0, 1, BINS + 1),
         losses,
-        "Loss over t: mean training loss in ten bins of t, by stretch of training. A loss that "
-        "falls in total may stand still where t is small, and that is what is heard.",
+        "Loss over t: mean training loss in ten bins of t, in three parts of the training. The total "
+        "may fall while the loss at small t, which determines the audible detail, does not.",
     )
 
 
 def _bin(line: Mapping[str, Any], log: Path) -> int | None:
-    """The number of the bin of t that a line of the log is about."""
+    """The bin of t to which a line of the log belongs; None for other lines."""
     try:
         name = line["name"].rpartition("/")[2]
         if line["split"] != "train" or name[:1] != "t" or not name[1:].isdigit():
@@ -199,6 +199,6 @@ def _row(item: Scored) -> Row:
 
 
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
-    """Columns that no row has a value for are left out."""
+    """Columns without a value in any row are left out."""
     shown = [c for c in columns if any(row.values.get(c.key) is not None for row in rows)]
     return Table(title, shown, rows)

@@ -17,21 +17,22 @@ from voicediff.report.singing_examples import Line, SongExamples
 from voicediff.report.singing_metrics import Scored
 from voicediff.report.singing_rows import Row, song_folders
 
-LEAD = "Singing from notes and lyrics that training never saw."
+LEAD = "Singing generated from notes and lyrics that were not in the training set."
 READING = (
-    "The grey rows are recordings and the ceilings of the vocoders. The best generated value of each "
-    "column is marked; an arrow says which way is better, or to what value the nearest is best."
+    "Grey rows are references: the recording, and copy synthesis with each vocoder. The best generated "
+    "value of each column is marked. Arrows: ↓ lower is better, ↑ higher is better, → nearest to the "
+    "given value is best."
 )
 
 
 class SingingReport:
-    """All that people get to see of one decoding.
+    """The report on one decoding.
 
     Args:
-        decoded: the folder that holds the rows; what is written goes there.
+        decoded: the folder with the rows; the report is written there.
         scored: rows in the order of the tables, `natural` among them.
         lines: the utterances of the rows.
-        mel: what the rows' mels are.
+        mel: settings of the rows' mel-spectrograms.
         versions: of the packages, see `experiment.versions`.
     """
 
@@ -48,14 +49,14 @@ class SingingReport:
         self.environment = environment(versions)
         self.tables = singing_metrics.tables(scored)
         charts = {
-            "quality_over_calls": singing_metrics.quality_over_calls(scored),
+            "quality_over_nfe": singing_metrics.quality_over_nfe(scored),
             "loss_over_t": singing_metrics.training_loss(decoded.parent / "log.csv"),
         }
         self.charts = {name: chart for name, chart in charts.items() if chart is not None}
 
     @property
     def paths(self) -> dict[str, Path]:
-        """Where everything lies, for people."""
+        """Absolute paths of the results, by name."""
         names = {"songs": "songs", "scores": "RESULTS.md", "page": "index.html"}
         return {key: (self.decoded / name).resolve() for key, name in names.items()}
 
@@ -72,13 +73,13 @@ class SingingReport:
 
     @property
     def chosen(self) -> str:
-        """The row to look at first: as many calls as the songs were sung with, or up to 10."""
+        """The row shown first: the largest NFE up to 10, else the smallest."""
         generated = [row for row in self.rows if row.nfe is not None and not row.beside]
         few = [row for row in generated if row.nfe <= 10]
         return max(few or generated[:1], key=lambda row: row.nfe).name
 
     def scores(self) -> dict[str, Any]:
-        """The content of scores.json; what is not a number is null."""
+        """The content of scores.json; nan and infinity are null."""
         return {
             "experiment": self.title,
             "environment": self.environment,
@@ -99,7 +100,7 @@ class SingingReport:
     def results(self, pictures: Mapping[str, str]) -> str:
         """The text of RESULTS.md."""
         return results(
-            self.title, f"{LEAD} {READING.replace('grey', 'first')}", self.facts(), self.tables,
+            self.title, f"{LEAD} {READING.replace('Grey', 'The first')}", self.facts(), self.tables,
             singing_metrics.NOTES, pictures, facts(self.environment),
         )  # fmt: skip
 
@@ -113,7 +114,7 @@ class SingingReport:
             tables=self.tables,
             notes=singing_metrics.NOTES,
             charts=list(self.charts.values()),
-            left="The recording",
+            left="the recording",
             choices=choices,
             chosen=self.chosen,
             examples=examples,
@@ -121,7 +122,7 @@ class SingingReport:
         )
 
     def facts(self) -> dict[str, str]:
-        """What the figures were measured on."""
+        """Data, model and settings of the figures, for the page."""
         sampler = self._info("sampler") or {}
         seconds = sum(line.end - line.start for line in self.lines)
         mel = self.mel
@@ -138,7 +139,7 @@ class SingingReport:
         }
 
     def _info(self, key: str) -> Any:
-        """What the generated rows say, the last one first: mu has no sampler."""
+        """A value of the generated rows, the last one first, because mu has no sampler."""
         found = [row.info.get(key) for row in reversed(self.rows) if not row.beside]
         return next((value for value in found if value is not None), None)
 
@@ -151,16 +152,16 @@ class SingingReport:
                 found[chart.caption] = f"pictures/{name}.png"
             for song, title in songs.items():
                 (folder / f"{song}.png").write_bytes(maker.picture(song, title).data)
-                found[f"{title}: recording left, generated right"] = f"pictures/{song}.png"
+                found[f"{title}: left the recording, right generated"] = f"pictures/{song}.png"
         return found
 
 
 def _choice(row: Row) -> str:
     if row.name.startswith("copy"):
-        return f"copy synthesis, {row.info.get('vocoder', '')}".rstrip(", ")
+        return f"Copy synthesis, {row.info.get('vocoder', '')}".rstrip(", ")
     if row.nfe is None or row.beside:
         return row.title
-    return "mu (0 calls)" if row.nfe == 0 else f"{row.nfe} call{'s' * (row.nfe > 1)}"
+    return "Encoder output (NFE 0)" if row.nfe == 0 else f"Generated, NFE {row.nfe}"
 
 
 def _numbers(values: Mapping[str, float | None]) -> dict[str, float | None]:

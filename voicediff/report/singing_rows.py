@@ -1,7 +1,7 @@
-"""The folder that decoding leaves: one sub-folder per row of the score table, and whole songs.
+"""The folder that decoding writes: one sub-folder per row of the score table, and whole songs.
 
 ROW/info.json         title, nfe, sampler, rtf, seed, vocoder ...
-ROW/wav/UTT.wav       the sound, ROW/mel/UTT.npy the log-mel (F, T) it was made from
+ROW/wav/UTT.wav       the sound; ROW/mel/UTT.npy the log-mel (F, T) from which it was made
 songs/SONG/           generated.wav, natural.wav, score.json, info.json
 """
 
@@ -18,12 +18,12 @@ import numpy as np
 from voicediff.audio import MelSpec, read_wav
 from voicediff.errors import DataError
 
-REFERENCES = ("natural", "copy")  # and copy_*; ceilings: nothing in them is generated
+REFERENCES = ("natural", "copy")  # and copy_*: upper bounds, nothing in them is generated
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it lies and what its `info.json` says."""
+    """One row: its folder and the content of its `info.json`."""
 
     name: str
     folder: Path
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def nfe(self) -> int | None:
-        """Network calls per line, None where nothing was generated."""
+        """Number of network evaluations per line; None if nothing was generated."""
         return self.info.get("nfe")
 
     @property
@@ -44,14 +44,14 @@ class Row:
 
     @property
     def beside(self) -> bool:
-        """Through another vocoder than most: to be compared, not part of a series."""
+        """Whether another vocoder was used: for comparison only, not part of the NFE series."""
         return bool(self.info.get("beside"))
 
     def wav(self, utt: str, sample_rate: int) -> np.ndarray:
         return read_wav(self.folder / "wav" / f"{utt}.wav", sample_rate)[0]
 
     def mel(self, utt: str, bins: int) -> np.ndarray:
-        """Log-mel (F, T) float32. Raises DataError where the file is none."""
+        """Log-mel (F, T) float32. Raises DataError if the file holds none."""
         path = self.folder / "mel" / f"{utt}.npy"
         try:
             mel = np.load(path).astype(np.float32)
@@ -66,10 +66,10 @@ class Row:
 
 
 def read_rows(decoded: Path, utts: Sequence[str], mel: MelSpec | None = None) -> list[Row]:
-    """All rows, references first, then by network calls. Raises DataError.
+    """All rows, references first, then by NFE.
 
-    Every row must hold exactly the utterances `utts`, made with the mel settings `mel`, or its
-    figures could not be compared.
+    Raises DataError unless every row holds exactly the utterances `utts`, made with the mel
+    settings `mel`: figures of different data are not comparable.
     """
     if not decoded.is_dir():
         raise DataError(f"{decoded}: no such folder; run stage 4 (decoding) first")
@@ -78,7 +78,7 @@ def read_rows(decoded: Path, utts: Sequence[str], mel: MelSpec | None = None) ->
     missing = [name for name in ("natural", "copy") if name not in names]
     if missing:
         raise DataError(
-            f"{decoded / missing[0]}: missing; scores need the rows natural and copy beside the "
+            f"{decoded / missing[0]}: missing; scores need the rows natural and copy as well as "
             "generated ones, run stage 4 (decoding) again"
         )
     if not any(not row.is_reference for row in rows):
@@ -94,7 +94,7 @@ def read_rows(decoded: Path, utts: Sequence[str], mel: MelSpec | None = None) ->
 
 
 def song_folders(decoded: Path) -> dict[str, Path]:
-    """Folders of whole songs by song, those that hold both sounds."""
+    """Folders of whole songs that hold both sounds, by song."""
     paths = sorted((decoded / "songs").glob("*/generated.wav"))
     return {p.parent.name: p.parent for p in paths if (p.parent / "natural.wav").is_file()}
 

@@ -1,4 +1,4 @@
-"""Tables of scores: what the columns mean, and how they look in Markdown and in a terminal."""
+"""Tables of scores: columns, best values, and output as Markdown or plain text."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Column:
-    """One measured quantity.
+    """One quantity.
 
     Attributes:
-        key: its name in the rows' values.
-        title: for people; `unit` goes in parentheses after it.
-        better: `lower`, `higher`, `near` (to the goal), or "" for a mere fact.
+        key: its name in `Row.values`.
+        title: heading; `unit` follows in parentheses.
+        better: `lower`, `higher`, `near` (to the goal), or "" if it is not rated.
         goal: with `near`: a number, or the key of the row whose value is the goal.
         digits: after the point.
-        scale: what a value is multiplied by before it is shown (100 for a share in %).
+        scale: factor applied before a value is shown (100 for a share in %).
         meaning: one sentence.
     """
 
@@ -44,12 +44,12 @@ class Column:
 
     @property
     def arrow(self) -> str:
-        """Which way is better: `↓`, `↑`, or `→` and the goal."""
+        """Direction of better values: `↓`, `↑`, or `→` and the goal."""
         goal = self.goal if isinstance(self.goal, str) else f"{self.goal:g}"
         return ARROWS[self.better] + (goal if self.better == "near" else "")
 
     def text(self, value: float | None) -> str:
-        """A value as it is shown; a dash where nothing was measured."""
+        """A value as text; a dash if nothing was measured."""
         if value is None or not math.isfinite(value):
             return MISSING
         return f"{value * self.scale:.{self.digits}f}"
@@ -57,7 +57,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. A `reference` (a recording, a ceiling) takes no part in "the best"."""
+    """One line of a table. A `reference` (recording, upper bound) is never marked as best."""
 
     key: str
     title: str
@@ -67,7 +67,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns, with a title of its own."""
+    """A titled table of rows and columns."""
 
     title: str
     columns: Sequence[Column]
@@ -86,7 +86,7 @@ class Table:
         return row.key in self.best[column.key]
 
     def _best(self, column: Column) -> frozenset[str]:
-        """Keys of the rows that show the best value; none where there is nothing to compare."""
+        """Keys of the rows with the best value; none if fewer than two rows can be compared."""
         shown = {row.key: self._shown(row, column) for row in self.rows}
         shown = {key: value for key, value in shown.items() if value is not None}
         goal = shown.get(column.goal) if isinstance(column.goal, str) else column.goal
@@ -102,7 +102,7 @@ class Table:
         return frozenset(key for key in rivals if cost[key] <= min(cost.values()) + 1e-12)
 
     def _shown(self, row: Row, column: Column) -> float | None:
-        """The value as rounded as it is shown, so that what looks alike is alike."""
+        """The value rounded as in the table, so that equal texts count as equal."""
         value = row.values.get(column.key)
         if value is None or not math.isfinite(value):
             return None
@@ -150,5 +150,5 @@ def _aligned(cells: list[str], widths: list[int]) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal: Hangul takes two."""
+    """Width in a terminal: Hangul takes two columns."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

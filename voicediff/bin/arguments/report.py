@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from voicediff.report.settings import CALLS
+from voicediff.report.settings import NFE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,14 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samplers", default="", help="names, separated by commas [all]")
     parser.add_argument("--grids", default="", help="names, separated by commas [all]")
     parser.add_argument(
-        "--nfe", default=",".join(map(str, CALLS)), help="network calls to compare [%(default)s]"
+        "--nfe", default=",".join(map(str, NFE)), help="values of NFE to compare [%(default)s]"
     )
     parser.add_argument("--items", type=int, help="the first lines or mixtures only [all]")
     parser.add_argument("--vocoder", help="singing: also measure the sound that this one makes")
     parser.add_argument(
         "--list", default="own", help="separation: list of mixtures below lists/ [%(default)s]"
     )
-    parser.add_argument("--by", metavar="FIGURE", help="what decides [frechet, si_sdri]")
+    parser.add_argument("--metric", help="the metric that decides [frechet, si_sdri]")
     parser.add_argument(
         "--margin",
         type=float,
