@@ -1,4 +1,4 @@
-"""F0 of recordings for scoring: right where the tracker takes another octave, and kept."""
+"""Reference F0 of recordings: correct where the tracker makes octave errors, and cached."""
 
 import sys
 
@@ -25,7 +25,7 @@ GLIDE = Score((Note(0.0, 0.5, 57, "라"), Note(0.5, 1.0, 61, "라")), 1.0)  # 22
 def glide() -> tuple[np.ndarray, np.ndarray]:
     """A second from 220 to 277 Hz whose odd harmonics are weak, and F0 of its samples.
 
-    Its difference function is nearly as deep at half the period, so an octave up is tempting.
+    Its difference function is nearly as deep at half the period, which causes octave errors.
     """
     time = np.arange(SPEC.sample_rate) / SPEC.sample_rate
     f0 = 220.0 * 2 ** (time * 4 / 12)
@@ -44,17 +44,19 @@ def figures(reference: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     return score_row(*([item] for item in items), SPEC, singing_metrics(names))
 
 
-def test_pyin_follows_a_glide_where_an_octave_up_is_tempting():
+def test_pyin_follows_a_glide_where_the_tracker_makes_octave_errors():
     wav, f0 = glide()
     true, inside = at_frames(f0), slice(5, -5)
     found = pyin_f0(wav, SPEC, GLIDE)
     assert found.shape == true.shape
     assert np.abs(1200 * np.log2(found[inside] / true[inside])).max() < 25
     tracked = Item(wav=wav).prepared(SPEC).f0[inside]
-    assert np.median(tracked / true[inside]) == pytest.approx(2, abs=0.05)  # what pyin is for
+    assert np.median(tracked / true[inside]) == pytest.approx(
+        2, abs=0.05
+    )  # the tracker's octave error
 
 
-def test_a_note_is_looked_for_around_itself_and_the_notes_that_it_slides_from_and_to():
+def test_the_search_range_of_a_note_includes_its_neighbours_unless_a_rest_lies_between():
     notes = (57, 64, 52)
     starts = (0.0, 0.5, 2.0)
     score = Score(tuple(Note(s, s + 0.5, p, "라") for s, p in zip(starts, notes, strict=True)), 2.5)
@@ -63,12 +65,12 @@ def test_a_note_is_looked_for_around_itself_and_the_notes_that_it_slides_from_an
     assert found == [pytest.approx([low - MARGIN, high + MARGIN]) for low, high in expected]
 
 
-def test_values_are_replaced_where_both_are_voiced_and_voicing_stays():
+def test_f0_is_replaced_where_both_are_voiced_and_voicing_is_kept():
     item = Item(f0=np.array([0, 100, 200, 300, 400], np.float32))
     assert with_f0(item, np.array([50, 110, 0, 310])).f0.tolist() == [0, 110, 200, 310, 400]
 
 
-def test_a_line_of_a_song_has_the_f0_of_its_time(tmp_path):
+def test_the_f0_of_a_line_is_read_at_its_time_in_the_song(tmp_path):
     song = 100 + np.arange(2000.0)  # 2 s at 1000 a second
     np.savez(tmp_path / "song.npz", f0=song, rate=1000)
     found = true_f0(tmp_path / "song.npz", 0.5, 20, SPEC)
@@ -78,34 +80,34 @@ def test_a_line_of_a_song_has_the_f0_of_its_time(tmp_path):
         true_f0(tmp_path / "song.npz", 0.5, 20, SPEC)
 
 
-def test_what_pyin_found_is_kept_until_the_sound_changes(tmp_path, monkeypatch):
-    calls = []
+def test_pyin_results_are_cached_until_the_waveform_changes(tmp_path, monkeypatch):
+    computed = []
 
     def slow(wav, spec, score):
-        calls.append(len(wav))
+        computed.append(len(wav))
         return np.full(len(wav) // spec.hop, 220, np.float32)
 
     monkeypatch.setattr(reference_f0, "pyin_f0", slow)
     wav, path = glide()[0], tmp_path / "f0" / "line.npz"
     first = cached_pyin(wav, SPEC, GLIDE, path)
-    assert np.array_equal(cached_pyin(wav, SPEC, GLIDE, path), first) and len(calls) == 1
+    assert np.array_equal(cached_pyin(wav, SPEC, GLIDE, path), first) and len(computed) == 1
     cached_pyin(wav * 0.5, SPEC, GLIDE, path)
     path.write_bytes(b"damaged")
     cached_pyin(wav, SPEC, GLIDE, path)
-    assert len(calls) == 3
+    assert len(computed) == 3
 
 
-def test_without_librosa_the_way_out_is_named(monkeypatch):
+def test_without_librosa_the_error_names_the_alternatives(monkeypatch):
     monkeypatch.setitem(sys.modules, "librosa", None)
     with pytest.raises(ConfigError, match=r"--reference-f0 tracker.*librosa.*pip install"):
         pyin_f0(glide()[0], SPEC, GLIDE)
 
 
-def test_gross_and_fine_errors_are_apart():
+def test_gross_and_fine_errors_are_separated():
     true = np.full(100, 200.0)
     sung = true * 2 ** (10 / 1200)
     sung[:4] *= 2  # an octave
-    sung[4:10] = 0  # lost
+    sung[4:10] = 0  # voicing lost
     found = figures(true, sung)
     assert found["gross_pitch_error"] == pytest.approx(4 / 94)
     assert found["fine_pitch_error"] == pytest.approx(10, abs=1e-2)

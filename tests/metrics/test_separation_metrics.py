@@ -1,4 +1,4 @@
-"""The rulers of separation against closed forms."""
+"""Separation metrics against closed-form values."""
 
 import sys
 
@@ -18,7 +18,7 @@ from voicediff.registry import build, entries
 
 
 def orthogonal(seed, samples=4000):
-    """A voice and a noise of the same energy, orthogonal to each other."""
+    """A signal and a noise of the same energy, orthogonal to each other."""
     draw = np.random.default_rng(seed)
     voice, noise = draw.standard_normal((2, samples))
     noise -= (noise @ voice) / (voice @ voice) * voice
@@ -26,7 +26,7 @@ def orthogonal(seed, samples=4000):
 
 
 def speech_like(seed, samples=24000):
-    """Noise in the bands of speech, with syllables."""
+    """Band-limited noise with a syllable-rate envelope."""
     draw = np.random.default_rng(seed)
     bands = scipy.signal.butter(2, (200, 3400), "bandpass", fs=16000, output="sos")
     syllables = 0.05 + np.abs(np.sin(2 * np.pi * 3 * np.arange(samples) / 16000 + seed))
@@ -34,8 +34,8 @@ def speech_like(seed, samples=24000):
 
 
 def measured(name, target, estimate, others=()):
-    voice = SeparatedTrack(target, estimate, np.array(others))
-    return build("separation_metric", {"name": name}).measure(voice)
+    track = SeparatedTrack(target, estimate, np.array(others))
+    return build("separation_metric", {"name": name}).measure(track)
 
 
 @pytest.mark.parametrize("level", [-20.0, 0.0, 3.0, 40.0])
@@ -46,7 +46,7 @@ def test_si_sdr_and_snr_of_orthogonal_noise_are_its_level(level):
     assert snr(voice, noisy) == pytest.approx(level)
 
 
-def test_si_sdr_is_deaf_to_level_and_snr_is_not():
+def test_si_sdr_does_not_depend_on_level_and_snr_does():
     voice, noise = orthogonal(1)
     noisy = voice + 0.1 * noise
     assert si_sdr(voice, 7 * noisy) == pytest.approx(si_sdr(voice, noisy))
@@ -54,7 +54,7 @@ def test_si_sdr_is_deaf_to_level_and_snr_is_not():
     assert snr(voice, 0.5 * voice) == pytest.approx(20 * np.log10(2))
 
 
-def test_sdr_forgives_a_filter_of_512_taps_and_no_longer_one():
+def test_sdr_allows_a_filter_of_512_taps_and_no_longer_one():
     voice, _ = orthogonal(2)
     draw = np.random.default_rng(3)
     short, long_ = draw.standard_normal(512), np.zeros(700)
@@ -77,13 +77,13 @@ def test_sdr_is_the_projection_onto_delayed_targets():
     assert sdr(voice, estimate, taps) == pytest.approx(expected, abs=1e-6)
 
 
-def test_one_tap_is_si_sdr():
+def test_sdr_with_one_tap_is_si_sdr():
     voice, noise = orthogonal(5)
     estimate = 0.3 * voice + noise
     assert sdr(voice, estimate, taps=1) == pytest.approx(si_sdr(voice, estimate), abs=1e-6)
 
 
-def test_perfect_and_silent_estimates_have_figures_and_silent_targets_none():
+def test_perfect_and_silent_estimates_are_finite_and_silent_targets_nan():
     voice, _ = orthogonal(6)
     nothing = np.zeros_like(voice)
     for ratio in (si_sdr, snr, sdr):
@@ -93,13 +93,13 @@ def test_perfect_and_silent_estimates_have_figures_and_silent_targets_none():
     assert snr(voice, nothing) == pytest.approx(0.0)
 
 
-def test_selection_knows_whose_voice_it_is():
+def test_selection_is_1_for_the_own_speaker_and_0_for_another():
     voice, other = orthogonal(7)
     assert measured("selection", voice, voice + 0.9 * other, [other]) == {"selected": 1.0}
     assert measured("selection", voice, 0.9 * voice + other, [other]) == {"selected": 0.0}
 
 
-def test_estoi_falls_with_noise_from_one_and_needs_enough_voice():
+def test_estoi_falls_from_1_with_noise_and_needs_enough_speech():
     voice, noise = speech_like(0), speech_like(9)
     levels = [measured("estoi", voice, voice + g * noise)["estoi"] for g in (0.0, 0.3, 1.0, 3.0)]
     assert levels[0] == pytest.approx(1.0, abs=1e-6)
@@ -107,7 +107,7 @@ def test_estoi_falls_with_noise_from_one_and_needs_enough_voice():
     assert np.isnan(measured("estoi", voice[:3000], voice[:3000])["estoi"])
 
 
-def test_pesq_names_its_bands():
+def test_pesq_reports_both_bands():
     pytest.importorskip("pesq", reason="the package pesq is not installed")
     voice = speech_like(1, 32000)
     clean = measured("pesq", voice, voice)
@@ -118,7 +118,7 @@ def test_pesq_names_its_bands():
     assert noisy["pesq_wb"] < clean["pesq_wb"] - 1 and noisy["pesq_nb"] < clean["pesq_nb"] - 1
 
 
-def test_without_pesq_all_else_is_measured_and_the_absence_is_said(monkeypatch):
+def test_without_pesq_the_other_metrics_are_measured_and_the_reason_is_given(monkeypatch):
     monkeypatch.setitem(sys.modules, "pesq", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     metrics, missing = separation_metrics()
@@ -128,7 +128,7 @@ def test_without_pesq_all_else_is_measured_and_the_absence_is_said(monkeypatch):
     assert set(found) == {"si_sdr", "sdr", "snr", "estoi", "selected"}
 
 
-def test_improvement_is_over_the_mixture():
+def test_improvement_is_relative_to_the_mixture():
     voice, noise = orthogonal(8)
     metrics, _ = separation_metrics(["si_sdr", "snr"])
     mixture = score_track(SeparatedTrack(voice, voice + noise, noise[None]), metrics)
@@ -138,12 +138,12 @@ def test_improvement_is_over_the_mixture():
     assert improved(mixture, mixture, metrics)["si_sdri"] == 0
 
 
-def test_means_are_by_group_and_leave_out_what_was_not_measured():
+def test_means_are_by_group_and_skip_missing_values():
     scores = [{"a": 1.0}, {"a": 3.0}, {"a": 5.0, "b": float("nan")}]
     found = mean_by_group(scores, ["same", "same", "other"])
     assert found[""]["a"] == 3.0 and found["same"]["a"] == 2.0 and found["other"]["a"] == 5.0
     assert np.isnan(found[""]["b"]) and "b" not in found["same"]
 
 
-def test_every_voice_metric_has_a_line():
+def test_every_separation_metric_has_a_summary():
     assert all(entry.summary for entry in entries("separation_metric").values())

@@ -1,6 +1,7 @@
-"""Metrics: of singing, distance to the recording, liveliness and pitch; of separation, distortion.
+"""Metrics of singing voice synthesis and vocoders, and of speech separation.
 
-A metric is imported when it is built.
+Singing: distances to the recording, variance and modulation, pitch, timing. Separation: distortion
+ratios, intelligibility, quality. A metric's module is imported when the metric is built.
 """
 
 from voicediff.metrics.base import Item, Metric, Pair

@@ -1,4 +1,4 @@
-"""What a metric is: a measurement of each pair, pooled over a corpus."""
+"""Interface of the metrics of singing: one measurement for each pair, pooled over a corpus."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TOLERANCE = 4  # frames by which two renditions of one line may differ in length
 
 @dataclass(frozen=True)
 class Item:
-    """One rendition of one line; what is not known is None.
+    """One rendition of one line; unknown features are None.
 
     Attributes:
-        mel: log-mel (F, T) as the model made it; of a recording, that of the recording.
-        wav: sound (N,).
+        mel: log-mel (F, T) predicted by the model; for a recording, its own log-mel.
+        wav: waveform (N,).
         f0: (T,) in Hz, 0 where unvoiced; by default measured from `wav`.
-        periodicity: (T,) from 0 to 1; by default measured with F0 from `wav`.
-        wav_mel: log-mel (F, T) of `wav`: what went through the vocoder.
+        periodicity: (T,) from 0 to 1; by default measured from `wav`.
+        wav_mel: log-mel (F, T) measured on `wav`, i.e. after the vocoder.
         score: the notes; time 0 is the first sample.
     """
 
@@ -38,7 +38,7 @@ class Item:
     periodicity: np.ndarray | None = None
 
     def prepared(self, spec: MelSpec) -> Item:
-        """The item with all that follows from what is known filled in."""
+        """The item with the missing features measured or derived from the known ones."""
         wav_mel, pitch, periodicity = self.wav_mel, self.f0, self.periodicity
         if self.wav is not None:
             wav = np.ascontiguousarray(self.wav, np.float32)
@@ -54,14 +54,14 @@ class Item:
         return replace(self, mel=mel, wav_mel=wav_mel, f0=pitch, periodicity=periodicity)
 
     def _range(self) -> tuple[float, float]:
-        """Lowest and highest F0 to look for: more than 60 to 1200 Hz where the notes need it."""
+        """F0 search range in Hz: 60 to 1200, extended where the notes need it."""
         pitches = [note.pitch for note in self.score.notes] if self.score else []
         hz = [440 * 2 ** ((pitch - 69) / 12) for pitch in pitches]
         return min([60.0, *(x / 1.5 for x in hz)]), max([1200.0, *(x * 1.5 for x in hz)])
 
     @property
     def frames(self) -> int:
-        """The number of frames that all known features have."""
+        """Number of frames that all known features have."""
         known = (self.mel, self.wav_mel, self.f0)
         return min((x.shape[-1] for x in known if x is not None), default=0)
 
@@ -88,7 +88,7 @@ class Pair:
     def of(cls, reference: Item, generated: Item, spec: MelSpec, name: str = "") -> Pair:
         """Prepare two items and cut them to their common length.
 
-        Raises DataError where their lengths differ by more than rounding explains.
+        Raises DataError where their lengths differ by more than TOLERANCE frames.
         """
         reference, generated = reference.prepared(spec), generated.prepared(spec)
         counts = reference.frames, generated.frames
@@ -106,12 +106,12 @@ class Pair:
 
     @property
     def times(self) -> np.ndarray:
-        """Seconds of the frames' centres, (T,)."""
+        """Times of the frame centres in seconds, (T,)."""
         frames = self.generated.frames
         return (np.arange(frames) + 0.5) / self.spec.frame_rate
 
     def has(self, names: Sequence[str]) -> bool:
-        """Whether both items know the named features (`score`: whether there is one)."""
+        """Whether both items have the named features (`score`: whether one of them has it)."""
         return all(
             self.score is not None
             if name == "score"
@@ -122,15 +122,15 @@ class Pair:
 
 
 class Metric(ABC):
-    """A ruler. `measure` looks at one pair, `pool` makes figures from all measurements.
+    """Base class. `measure` evaluates one pair, `pool` computes figures from all measurements.
 
-    What a measurement is, is the metric's own affair; it can be pickled. Pooling is over frames
-    or notes where the definition is, so that a corpus' figure is not a mean of means.
+    The type of a measurement is private to the metric; it must be picklable. Figures are pooled
+    over frames or notes, as the metric is defined, so a corpus figure is not a mean of means.
     """
 
     #: features of both items without which a pair cannot be measured
     needs: tuple[str, ...] = ("mel",)
-    #: whether one line alone gives a figure that means something
+    #: whether the figure of a single line is meaningful
     by_line: bool = True
 
     @abstractmethod
@@ -139,21 +139,21 @@ class Metric(ABC):
 
     @abstractmethod
     def pool(self, measured: Sequence[Any]) -> dict[str, float]:
-        """Figures by name; nan where there is nothing to measure."""
+        """Figures by name; nan where nothing could be measured."""
 
 
 def share(measured: Sequence[tuple[float, float]]) -> float:
-    """Sum of the first over the sum of the second numbers; nan where there is nothing."""
+    """Sum of the first numbers divided by the sum of the second; nan without measurements."""
     top, bottom = np.sum(np.asarray(measured, float).reshape(-1, 2), axis=0)
     return float(top / bottom) if bottom else float("nan")
 
 
 def median(measured: Sequence[np.ndarray]) -> float:
-    """Median over all values; nan where there are none."""
+    """Median over all values; nan without values."""
     values = np.concatenate([np.zeros(0), *measured])
     return float(np.median(values)) if len(values) else float("nan")
 
 
 def cents(f0: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Distance in cents of positive frequencies."""
+    """Interval in cents from `other` to `f0`, both above 0 Hz."""
     return 1200 * np.log2(f0 / other)

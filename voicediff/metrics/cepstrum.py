@@ -1,4 +1,4 @@
-"""Mel-cepstral distortion, frame by frame and along the best alignment."""
+"""Mel-cepstral distortion, frame-synchronous and with dynamic time warping."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def mel_cepstra(mel: np.ndarray, order: int) -> np.ndarray:
     """Mel-cepstra c_1 .. c_order (T, order) of log-mel (F, T).
 
     c_k = (2 / F) sum_i mel_i cos(pi k (i + 1/2) / F), so that mel_i = c_0 / 2 + sum_k c_k cos(...):
-    the scale of speech coding, in which log |H| is a sum of c_k cos(k w).
+    the usual scale, in which log |H| is a sum of c_k cos(k w).
     """
     cepstra = scipy.fft.dct(mel.astype(np.float64), axis=0) / mel.shape[0]
     return cepstra[1 : order + 1].T
@@ -26,14 +26,17 @@ def mel_cepstra(mel: np.ndarray, order: int) -> np.ndarray:
 
 @register("metric", "mcd")
 class MelCepstralDistortion(Metric):
-    """Mel-cepstral distortion in dB (Kubichek 1993), frame-synchronous. Lies in favour of the mean.
+    """Mel-cepstral distortion in dB (Kubichek 1993), frame-synchronous; favours over-smoothed outputs.
 
     Mean over all frames of (10 / ln 10) sqrt(2 sum_k (c_k - c'_k)^2), k = 1 .. order, where c are
-    the `mel_cepstra` of the natural-log mel that is *heard* (of the sound, after the vocoder). c_0,
-    the level, is left out. This is the root mean square distance in dB, over the bins, of the
-    spectra smoothed by `order` cosines. Cepstra from other spectra give other figures: compare
-    within one toolkit only. A blurred rendition is nearer to every recording than any other real
-    rendition: read it beside variance, modulation and Fréchet distance.
+    the `mel_cepstra` of the natural-log mel of the waveform, after the vocoder. c_0, the level, is
+    left out. This is the root mean square distance in dB, over the bins, of the spectra smoothed by
+    `order` cosines.
+
+    The scale is not that of ESPnet or most publications: they compute SPTK mel-cepstra of the
+    linear spectrum and align them by dynamic time warping. Compare values within this toolkit only.
+    An over-smoothed rendition is closer to the recording than a second real rendition is: read
+    `mcd` together with `variance_ratio`, `modulation_ratio` and `frechet`.
     """
 
     needs = ("wav_mel",)
@@ -53,9 +56,9 @@ class MelCepstralDistortion(Metric):
 class WarpedMelCepstralDistortion(MelCepstralDistortion):
     """Mel-cepstral distortion in dB along the dynamic-time-warping path of least total distance.
 
-    As `mcd`, but the mean is over the steps of the path, which go on by one frame in one or both.
-    It forgives timing, and any blur or smear that looks like timing; a score fixes the timing of
-    singing, so `mcd` is the stricter of the two.
+    As `mcd`, but the mean is over the steps of the path, each of which advances one or both
+    sequences by one frame. Timing errors, and smearing in time, cost less than in `mcd`. The score
+    fixes the timing of singing, so `mcd` is the stricter of the two.
     """
 
     def measure(self, pair: Pair) -> tuple[float, int]:
@@ -71,7 +74,7 @@ class WarpedMelCepstralDistortion(MelCepstralDistortion):
 def warping_path(cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row and column indices of the cheapest monotonous path through cost (N, M).
 
-    Total costs are filled along anti-diagonals, each at once.
+    Total costs are computed one anti-diagonal at a time.
     """
     rows, columns = cost.shape
     total = np.full((rows + 1, columns + 1), np.inf)

@@ -1,4 +1,4 @@
-"""How far the harmonics stand out: lines against speckle."""
+"""Contrast of the harmonics against the spectrum between them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _BLOCK = 512  # frames at once
 
 @register("metric", "harmonic_contrast")
 class HarmonicContrast(Metric):
-    """Level of harmonics 1 to 8 over the valleys between them, in dB, where voiced.
+    """Level of harmonics 1 to 8 above the valleys between them, in dB, in voiced frames.
 
-    From the sound's spectrum (Hann window of `window` seconds, centred like the mel frames) at the
-    frequencies that its own F0 gives: mean over frames and harmonics h of
+    From the spectrum of the waveform (Hann window of `window` seconds, centred like the mel frames)
+    at multiples of its own F0: mean over frames and harmonics h of
 
         L(h f0) - (L((h - 1/2) f0) + L((h + 1/2) f0)) / 2,   L = 10 log10 |X|^2.
 
-    Speckled mels fill the valleys, blurred ones lower the peaks. A steady pitch looks sharper than
-    a swaying one, and vocoders add their own limit: compare with *copy synthesis* through the same
-    vocoder, not with the recording. With a vocoder driven by F0 it says little about the mel.
+    Noise in the mel fills the valleys, over-smoothing lowers the peaks. A steady pitch gives higher
+    values than vibrato, and the vocoder limits them: compare with copy synthesis through the same
+    vocoder, not with the recording. With a vocoder driven by F0 the value hardly depends on the mel.
     """
 
     needs = ("wav", "f0")

@@ -1,4 +1,4 @@
-"""Distortion of a separated voice as energy ratios in dB: SI-SDR, SNR, SDR (BSS-eval); who it is."""
+"""Energy ratios of a separated track in dB (SI-SDR, SNR, SDR of BSS-eval) and speaker selection."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ import scipy.linalg
 from voicediff.metrics.separation import SeparatedTrack, SeparationMetric
 from voicediff.registry import register
 
-CEILING = 150.0  # dB; float64 knows no better
+CEILING = 150.0  # dB; close to the precision of float64
 
 
 @register("separation_metric", "si_sdr")
 class ScaleInvariantSDR(SeparationMetric):
     """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019): `si_sdr`.
 
-    10 log10 |a s|^2 / |a s - e|^2 with a = <e, s> / |s|^2; no mean is taken off. Deaf to level, and
-    merciless to the phase: a delay of a millisecond ruins it.
+    10 log10 |a s|^2 / |a s - e|^2 with a = <e, s> / |s|^2, without removal of the mean. It does
+    not depend on the level. It is sensitive to phase: a delay of 1 ms lowers it by many dB.
     """
 
     improves = ("si_sdr",)
 
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
-        return {"si_sdr": si_sdr(voice.target, voice.estimate)}
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
+        return {"si_sdr": si_sdr(track.target, track.estimate)}
 
 
 @register("separation_metric", "snr")
 class SignalToNoise(SeparationMetric):
-    """Signal-to-noise ratio in dB, 10 log10 |s|^2 / |s - e|^2: `snr`. The level counts."""
+    """Signal-to-noise ratio in dB, 10 log10 |s|^2 / |s - e|^2: `snr`. It depends on the level."""
 
     improves = ("snr",)
 
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
-        return {"snr": snr(voice.target, voice.estimate)}
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
+        return {"snr": snr(track.target, track.estimate)}
 
 
 @register("separation_metric", "sdr")
 class FilteredSDR(SeparationMetric):
     """Signal-to-distortion ratio of BSS-eval in dB (Vincent et al. 2006): `sdr`.
 
-    As SI-SDR, but the target may be filtered by any FIR filter of `taps` taps, so that coloured
-    voices and short delays are forgiven. Always above SI-SDR.
+    As SI-SDR, but the target may be filtered by any FIR filter of `taps` taps, so linear filtering
+    and short delays cost nothing. Never below SI-SDR.
     """
 
     improves = ("sdr",)
@@ -49,20 +49,20 @@ class FilteredSDR(SeparationMetric):
     def __init__(self, taps: int = 512):
         self.taps = taps
 
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
-        return {"sdr": sdr(voice.target, voice.estimate, self.taps)}
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
+        return {"sdr": sdr(track.target, track.estimate, self.taps)}
 
 
 @register("separation_metric", "selection")
 class Selection(SeparationMetric):
-    """Whether the track is more like the voice of its face than like any other: `selected`, 1 or 0.
+    """Whether the track is closest to its own speaker by SI-SDR: `selected`, 1 or 0.
 
-    By SI-SDR. Its mean is the selection accuracy; handing back the mixture gives a half.
+    The mean is the selection accuracy. Returning the unprocessed mixture of two gives about 0.5.
     """
 
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
-        own = si_sdr(voice.target, voice.estimate)
-        rivals = [si_sdr(other, voice.estimate) for other in voice.others]
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
+        own = si_sdr(track.target, track.estimate)
+        rivals = [si_sdr(other, track.estimate) for other in track.others]
         if not np.isfinite([own, *rivals]).all() or not rivals:
             return {"selected": float("nan")}
         return {"selected": float(own > max(rivals))}
@@ -98,7 +98,7 @@ def sdr(target: np.ndarray, estimate: np.ndarray, taps: int = 512) -> float:
     spectrum, other = (scipy.fft.rfft(x, size) for x in (target, estimate))
     own = scipy.fft.irfft(np.abs(spectrum) ** 2, size)[:taps]
     cross = scipy.fft.irfft(spectrum.conj() * other, size)[:taps]
-    own[0] *= 1 + 1e-12  # band-limited voices make R nearly singular
+    own[0] *= 1 + 1e-12  # band-limited signals make R nearly singular
     matrix = scipy.linalg.toeplitz(own)
     explained = cross @ scipy.linalg.solve(matrix, cross, assume_a="pos")
     return _ratio(explained, estimate @ estimate - explained)

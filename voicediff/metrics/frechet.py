@@ -1,4 +1,4 @@
-"""Whether the whole looks like singing: distributions of small patches of the mel."""
+"""Fréchet distance between distributions of short log-mel patches."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from voicediff.registry import register
 
 @register("metric", "frechet")
 class PatchFrechet(Metric):
-    """Fréchet distance between Gaussians fitted to patches of three mel frames; 0 is natural.
+    """Fréchet distance between Gaussians fitted to patches of three mel frames; 0 is the recording.
+
+    This is not the Fréchet audio distance (FAD, Kilgour et al. 2019), which compares embeddings of
+    a pretrained network: values are not comparable.
 
     A patch is `frames` consecutive log-mel frames as one vector, at every frame of every line. The
-    principal directions are those of the *recordings'* patches; the covariance is kept in full
-    among the first `main` of them, its diagonal alone in the others, where a few seconds of singing
-    cannot tell correlations. Then
+    principal directions are those of the patches of the recordings. The covariance is used in full
+    among the first `main` of them; among the others only its diagonal is used, because a few
+    seconds of singing do not determine the correlations. Then
 
         d^2 = |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) = main^2 + fine^2
 
     (Dowson & Landau 1982) splits into `frechet_main`, the broad shape of spectra and onsets, and
-    `frechet_fine`, the texture; `frechet` is d. Units are those of the mel (natural log), so every
-    direction counts by its size: a blurred mel lacks variance in the fine directions, a speckled
-    one has too much, both cost (std - std')^2 a direction. The distance is of distributions: it
-    does not say whether a line is the right line, and two Gaussians can agree where pictures do
-    not. It falls with the number of patches; compare on equal lines only.
+    `frechet_fine`, the texture; `frechet` is d. Units are those of the mel (natural log), so a
+    direction is weighted by its variance. An over-smoothed mel has too little variance in the fine
+    directions, a noisy one too much; both cost (std - std')^2 per direction. Only distributions are
+    compared: the order of the lines does not matter, and two Gaussians can agree where the
+    mels do not. The value falls with the number of patches; compare on equal lines only.
     """
 
     by_line = False

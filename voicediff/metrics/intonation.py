@@ -1,4 +1,7 @@
-"""F0 against the notes. Both of these reward flat singing; the recording's own figure is the measure."""
+"""F0 compared with the notes of the score.
+
+Both metrics favour a flat F0: compare a system with the value of the recording.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from voicediff.registry import register
 
 
 def _deviations(pair: Pair) -> Iterator[np.ndarray]:
-    """For each note, cents of the generated voiced frames inside it from its pitch."""
+    """For each note, the deviation in cents of the generated F0 from the written pitch."""
     f0, times = pair.generated.f0.astype(np.float64), pair.times
     for note in pair.score.notes:
         first, last = np.searchsorted(times, (note.start, note.end))
@@ -22,10 +25,10 @@ def _deviations(pair: Pair) -> Iterator[np.ndarray]:
 
 @register("metric", "within_50_cents")
 class WithinCents(Metric):
-    """Share of voiced frames inside notes that are within `cents` of the note. Rewards flat singing.
+    """Share of voiced frames inside notes within `cents` of the written pitch; favours a flat F0.
 
-    A voice slides into notes and sways around them: recordings reach some 95 %, and a blurred
-    mean, which does neither, more than they do. Higher than the recording is not better.
+    Singers use portamento and vibrato, so recordings reach about 95 %. An over-smoothed F0 reaches
+    more. A value above that of the recording is not better.
     """
 
     needs = ("f0", "score")
@@ -43,10 +46,10 @@ class WithinCents(Metric):
 
 @register("metric", "note_error")
 class NoteError(Metric):
-    """Median over notes of how far, in cents, a note's median F0 is from the written pitch.
+    """Median over notes of the distance in cents between a note's median F0 and the written pitch.
 
-    A note's median ignores its slide and its vibrato, so this one asks whether notes are in tune,
-    not how they are sung. A machine can be better in tune than the recording without being better.
+    The median over a note removes portamento and vibrato, so only intonation counts. A value below
+    that of the recording is not better.
     """
 
     needs = ("f0", "score")

@@ -1,4 +1,4 @@
-"""Whether long notes stand still: the trembling of F0 that no voice and no score has."""
+"""Fast F0 fluctuation in sustained notes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from voicediff.registry import register
 
 @register("metric", "f0_jitter")
 class F0Jitter(Metric):
-    """Trembling of F0 in cents inside sustained notes; the recording's own is the measure.
+    """Fast fluctuation of F0 in cents inside sustained notes; compare with the recording's own value.
 
-    Notes of at least `shortest` seconds, without their first `attack` and last `release` seconds:
-    root mean square of what is left of F0 (in cents) when a cubic over `window` seconds around each
-    frame is taken off (Savitzky & Golay 1964). Vibrato and drift follow a cubic over a tenth of a
-    second; what a vocoder adds does not. Only stretches voiced throughout count, and a leap of more
-    than `leap` cents from one frame to the next ends one: where the measurement of F0 takes another
-    octave, that is no trembling.
+    Over notes of at least `shortest` seconds, without their first `attack` and last `release`
+    seconds: root mean square of the residual of F0 (in cents) after a cubic fit over `window`
+    seconds around each frame (Savitzky & Golay 1964). A cubic over 0.1 s follows vibrato and drift,
+    but not the jitter that a vocoder adds. Only fully voiced stretches count. A leap of more than
+    `leap` cents between frames ends a stretch, so octave errors of the F0 tracker do not count.
     """
 
     needs = ("f0", "score")
@@ -57,7 +56,7 @@ class F0Jitter(Metric):
         return {"f0_jitter": float(np.sqrt(share(measured)))}
 
     def _stretches(self, f0: np.ndarray) -> list[np.ndarray]:
-        """Cents of the stretches that are voiced throughout and hold no leap."""
+        """F0 in cents of the fully voiced stretches without leaps."""
         cents = 1200 * np.log2(np.where(f0 > 0, f0, np.nan))
         broken = ~(np.abs(np.diff(cents)) <= self.leap)  # also where one of both is unvoiced
         parts = np.split(cents, np.flatnonzero(broken) + 1)

@@ -1,4 +1,4 @@
-"""When syllables begin, against when they begin in the recording."""
+"""Timing error of syllable onsets against the recording."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from voicediff.registry import register
 
 @register("metric", "onset_error")
 class OnsetError(Metric):
-    """Median over syllables of the time in seconds by which they begin earlier or later.
+    """Median over syllables of the absolute onset time difference in seconds.
 
-    The rise of the heard log-mel (positive differences of frames, mean over bins) is compared in
-    `reach` seconds around the written onset: the delay, up to half of `reach`, at which rendition
-    and recording correlate best, read between frames from a parabola. Syllables without a clear
-    best delay inside count with the longest. Slurs begin nothing. It does not say who is right
-    against the score: singers place consonants before the note.
+    The rise of the waveform's log-mel (positive frame differences, mean over bins) is compared in
+    `reach` seconds around the written onset. The error is the delay of at most half of `reach` at
+    which rendition and recording correlate best, interpolated by a parabola. Syllables without a
+    clear maximum count with the longest delay. Slurred notes have no onset. The score's times are
+    no reference: singers place consonants before the note.
     """
 
     needs = ("wav_mel", "score")
@@ -49,8 +49,8 @@ class OnsetError(Metric):
 
 
 def _rise(mel: np.ndarray) -> np.ndarray:
-    """How much each frame rises over the one before, (T,)."""
-    mel = np.maximum(mel.astype(np.float64), mel.max() - 9)  # 80 dB: less is not heard
+    """Increase of each frame over the previous one, (T,)."""
+    mel = np.maximum(mel.astype(np.float64), mel.max() - 9)  # 80 dB: softer sounds are inaudible
     rise = np.maximum(np.diff(mel, axis=1, prepend=mel[:, :1]), 0).mean(0)
     return np.convolve(rise, [0.25, 0.5, 0.25], "same")
 
@@ -62,10 +62,10 @@ def _delay(template: np.ndarray, searched: np.ndarray) -> float:
     a = template - template.mean()
     b = windows - windows.mean(1, keepdims=True)
     scale = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
-    likeness = np.where(scale > 1e-9, b @ a / np.maximum(scale, 1e-9), -1.0)
-    best = int(likeness.argmax())
+    correlation = np.where(scale > 1e-9, b @ a / np.maximum(scale, 1e-9), -1.0)
+    best = int(correlation.argmax())
     if not 0 < best < len(windows) - 1:
         return float(middle)
-    left, top, right = likeness[best - 1 : best + 2]
+    left, top, right = correlation[best - 1 : best + 2]
     curve = left - 2 * top + right
     return best - middle + (0.5 * (left - right) / curve if curve < 0 else 0.0)

@@ -1,4 +1,4 @@
-"""Models of hearing: how intelligible (ESTOI) and how good (PESQ) a separated voice is."""
+"""Perceptual metrics of a separated track: intelligibility (ESTOI) and quality (PESQ)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from voicediff.registry import register
 class ExtendedIntelligibility(SeparationMetric):
     """Extended short-time objective intelligibility (Jensen and Taal 2016), package pystoi: `estoi`.
 
-    Correlation of band envelopes over 384 ms; 1 is the clean voice, nan for less than 0.4 s of voice.
+    Correlation of band envelopes over 384 ms; 1 for the clean speech, nan for less than 0.4 s of speech.
     """
 
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
         from pystoi import stoi
 
-        # pystoi warns, and answers 1e-5, where a voice is too short; it adds a trace of noise from
+        # pystoi warns and returns 1e-5 where the speech is too short; it adds weak noise from
         # numpy's global generator
         with warnings.catch_warnings(), _seeded():
             warnings.simplefilter("error", RuntimeWarning)
             try:
-                found = stoi(voice.target, voice.estimate, voice.sample_rate, extended=True)
+                found = stoi(track.target, track.estimate, track.sample_rate, extended=True)
             except RuntimeWarning:
                 return {"estoi": float("nan")}
         return {"estoi": float(found)}
@@ -39,9 +39,8 @@ class ExtendedIntelligibility(SeparationMetric):
 class PerceptualQuality(SeparationMetric):
     """Perceptual evaluation of speech quality, wide band (ITU-T P.862.2) and narrow band (P.862.1).
 
-    `pesq_wb` of 16 kHz and `pesq_nb` of 8 kHz, both MOS-LQO from 1 to 4.6; they are different scales,
-    so a figure without its band says nothing. Needs the package pesq, which needs a C compiler to
-    install (`pip install voicediff[pesq]`).
+    `pesq_wb` of 16 kHz and `pesq_nb` of 8 kHz, both MOS-LQO from 1 to 4.6. The scales differ,
+    so always name the band. Needs the package pesq, whose installation needs a C compiler (`pip install voicediff[pesq]`).
     """
 
     def missing(self) -> str:
@@ -49,17 +48,17 @@ class PerceptualQuality(SeparationMetric):
             return "the package pesq is not installed (pip install voicediff[pesq]; needs a C compiler)"
         return ""
 
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
-        sounds = (voice.target, voice.estimate)
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
+        sounds = (track.target, track.estimate)
         wide, narrow = (
-            [resampled(x, voice.sample_rate, to) for x in sounds] for to in (16000, 8000)
+            [resampled(x, track.sample_rate, to) for x in sounds] for to in (16000, 8000)
         )
         return {"pesq_wb": _pesq(16000, *wide, "wb"), "pesq_nb": _pesq(8000, *narrow, "nb")}
 
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """numpy's global generator at a fixed place within the block, as it was after it."""
+    """Seed numpy's global generator within the block, and restore its state afterwards."""
     state = np.random.get_state()
     np.random.seed(0)
     try:

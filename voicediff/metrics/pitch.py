@@ -1,4 +1,7 @@
-"""F0 against the recording's F0. With a vocoder that is driven by F0 these say nothing about the mel."""
+"""F0 compared with the F0 of the recording.
+
+With a vocoder driven by F0 these metrics do not depend on the mel.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ def _both_voiced(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 class LogF0Error(Metric):
     """Root mean square difference of ln F0 over the frames where both are voiced.
 
-    Pooled over frames. A few octave errors decide it: one frame in a hundred off by an octave
-    makes 0.07. Frames that lost their voicing do not count at all; read `vuv_error` beside it.
+    Pooled over frames. A few octave errors dominate it: an octave error in 1 % of the frames alone
+    gives 0.07. Frames that lost their voicing do not count; read it together with `vuv_error`.
     """
 
     needs = ("f0",)
@@ -39,8 +42,8 @@ class LogF0Error(Metric):
 class F0Correlation(Metric):
     """Pearson's correlation of ln F0 over all frames where both are voiced.
 
-    The score gives the melody away, and its jumps make nearly all of the variance: any singer of
-    the right notes is above .95. Only differences between rows mean something.
+    The intervals of the melody, which the score gives, make nearly all of the variance: any
+    rendition of the right notes is above 0.95. Only differences between systems are informative.
     """
 
     needs = ("f0",)
@@ -71,13 +74,12 @@ class VoicingError(Metric):
 
 @register("metric", "sung_f0_distance")
 class SungF0(Metric):
-    """Distance in cents to the F0 that was sung, over frames where both are voiced.
+    """Absolute distance in cents to the F0 of the recording, over frames where both are voiced.
 
-    `sung_f0_distance` is the median, `sung_f0_distance_p90` the 90th percentile: one frame in ten
-    is farther away.
-    Unlike the distance to the score it does not reward flat singing. But nobody can know a
-    recording's vibrato phase and drift from the notes: a good singer does not reach 0 either, and
-    the mean over all renditions is the nearest.
+    `sung_f0_distance` is the median, `sung_f0_distance_p90` the 90th percentile. Unlike the distance
+    to the score it does not favour a flat F0. The phase of vibrato and the drift of a recording
+    cannot be predicted from the notes: a good rendition does not reach 0 either, and the mean over
+    all renditions has the smallest distance.
     """
 
     needs = ("f0",)
@@ -94,12 +96,12 @@ class SungF0(Metric):
 
 @register("metric", "gross_pitch_error")
 class GrossPitchError(Metric):
-    """Frames with a wrong pitch, and the error of the others, over frames voiced in both.
+    """Share of frames with a wrong pitch, and the error of the others, over frames voiced in both.
 
     `gross_pitch_error` is the share of frames whose F0 differs by more than `limit` of the
     recording's (Rabiner et al. 1976: octave errors and other notes), `fine_pitch_error` the root
-    mean square difference in cents of the frames within it. The two parts of `log_f0_rmse`: a few
-    gross errors do not hide the fine one.
+    mean square difference in cents of the frames within it. They separate the two parts of
+    `log_f0_rmse`, where a few gross errors hide the fine error.
     """
 
     needs = ("f0",)
@@ -144,8 +146,8 @@ class RawPitchAccuracy(Metric):
 class SemitoneAccuracy(Metric):
     """Share of frames, voiced in both, whose F0 rounds to the same semitone as the recording's.
 
-    As Muskits counts it (without warping: the score fixes the time). Coarse, and unkind to
-    recordings sung between two semitones, where rounding decides.
+    As in Muskits, but without time warping, because the score fixes the timing. Coarse: for pitches
+    half-way between two semitones the result depends on rounding.
     """
 
     needs = ("f0",)

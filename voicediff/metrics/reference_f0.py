@@ -1,9 +1,9 @@
-"""F0 of recordings for scoring, independent of the tracker that also measures the renditions.
+"""Reference F0 of recordings for scoring, independent of the tracker that measures the renditions.
 
-The tracker (`voicediff.audio.f0`) decides which frames are voiced, the same way for recordings and
-renditions. Where it hears an octave wrong in a recording, every rendition would be charged for it.
-The values of the recordings therefore come from the generator of a synthetic corpus, which knows
-them, or from probabilistic YIN, limited to the range of each note.
+The tracker (`voicediff.audio.f0`) decides which frames are voiced, in recordings and renditions
+alike. An octave error of the tracker in a recording would count against every rendition. The F0
+values of recordings therefore come from the generator of a synthetic corpus, or from probabilistic
+YIN limited to the range of each note.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from voicediff.metrics.base import Item
 from voicediff.music.score import Score
 from voicediff.optional import require
 
-MARGIN = 4.0  # semitones around a note and its neighbours: slides and vibrato lie within
-APART = 0.1  # seconds of rest after which a voice does not slide from one note to the next
-WINDOW = 0.04  # seconds at least, and four periods: a longer one blurs slides
+MARGIN = 4.0  # semitones around a note and its neighbours: covers portamento and vibrato
+APART = 0.1  # seconds of rest after which there is no portamento from the previous note
+WINDOW = 0.04  # seconds at least, and four periods; a longer window smears portamento
 RESOLUTION = 0.05  # semitones between the states of pyin
 
 
 def pyin_f0(wav: np.ndarray, spec: MelSpec, score: Score) -> np.ndarray:
-    """F0 in Hz at every frame, (T,) float32 with T = N // hop, also where nothing is voiced.
+    """F0 in Hz at every frame, (T,) float32 with T = N // hop, also in unvoiced frames.
 
-    Probabilistic YIN (Mauch & Dixon 2014) by librosa, note by note in the range of `note_ranges`: a
-    line's whole range holds other octaves of its notes. Raises ConfigError where librosa is missing.
+    Probabilistic YIN (Mauch & Dixon 2014) by librosa, note by note in the range of `note_ranges`:
+    the range of a whole line would admit octave errors. Raises ConfigError without librosa.
     """
     librosa = require("librosa", purpose="reference F0 by pyin (--reference-f0 tracker: without)")
     lowest = min(low for low, _ in note_ranges(score))
@@ -58,7 +58,7 @@ def pyin_f0(wav: np.ndarray, spec: MelSpec, score: Score) -> np.ndarray:
 
 
 def note_ranges(score: Score) -> list[tuple[float, float]]:
-    """Lowest and highest F0 in Hz of each note: of itself and what it slides from and to."""
+    """Lowest and highest F0 in Hz of each note, including portamento from and to its neighbours."""
     ranges = []
     for number, note in enumerate(score.notes):
         near = score.notes[max(number - 1, 0) : number + 2]
@@ -73,17 +73,19 @@ def note_ranges(score: Score) -> list[tuple[float, float]]:
 
 
 def _frames_of_notes(score: Score, spec: MelSpec, frames: int) -> list[tuple[int, int]]:
-    """First and last (exclusive) frame of each note; a rest is shared by the notes around it."""
+    """First and last (exclusive) frame of each note; a rest is divided between the notes around it."""
     seconds = [(one.end + other.start) / 2 for one, other in pairwise(score.notes)]
     edges = [0, *(min(round(s * spec.frame_rate), frames) for s in seconds), frames]
     return list(pairwise(edges))
 
 
 def true_f0(path: Path, start: float, frames: int, spec: MelSpec) -> np.ndarray:
-    """F0 in Hz (T,) of a line that begins `start` seconds into a generated song; 0: unvoiced.
+    """F0 in Hz (T,), 0 where unvoiced, of a line that begins at `start` seconds of a generated song.
 
     Args:
-        path: `f0` in Hz (n,) and their `rate` per second, from the generator. Raises DataError.
+        path: npz file with `f0` in Hz (n,) and its `rate` in values per second.
+
+    Raises DataError for a missing or damaged file.
     """
     try:
         with np.load(path) as file:
@@ -96,7 +98,7 @@ def true_f0(path: Path, start: float, frames: int, spec: MelSpec) -> np.ndarray:
 
 
 def with_f0(item: Item, f0: np.ndarray) -> Item:
-    """A prepared item with other values where it is voiced; where `f0` is 0 it keeps its own."""
+    """Replace the F0 of a prepared item in voiced frames; where `f0` is 0 the item keeps its own."""
     frames = min(len(f0), len(item.f0))
     f0, own = f0[:frames], item.f0[:frames]
     changed = np.where((own > 0) & (f0 > 0), f0, own)
@@ -104,12 +106,12 @@ def with_f0(item: Item, f0: np.ndarray) -> Item:
 
 
 def cached_pyin(wav: np.ndarray, spec: MelSpec, score: Score, path: Path) -> np.ndarray:
-    """`pyin_f0`, kept in the file `path` for the same sound and notes."""
+    """`pyin_f0`, cached in the file `path` until the waveform, notes or settings change."""
     digest = hashlib.sha256(np.ascontiguousarray(wav, np.float32).tobytes())
     about = (note_ranges(score), _frames_of_notes(score, spec, len(wav) // spec.hop))
     digest.update(repr((about, WINDOW, RESOLUTION, spec.sample_rate, spec.hop)).encode())
     key = digest.hexdigest()
-    found = _kept(path, key)
+    found = _cached(path, key)
     if found is None:
         found = pyin_f0(wav, spec, score)
         with replacing(path) as file:
@@ -117,7 +119,7 @@ def cached_pyin(wav: np.ndarray, spec: MelSpec, score: Score, path: Path) -> np.
     return found
 
 
-def _kept(path: Path, key: str) -> np.ndarray | None:
+def _cached(path: Path, key: str) -> np.ndarray | None:
     try:
         with np.load(path) as file:
             return file["f0"] if str(file["key"]) == key else None

@@ -1,4 +1,4 @@
-"""All figures of a row of the score table: many lines, one dictionary."""
+"""Scores of one system over many lines: the figures of a row of the score table."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def score_row(
 ) -> dict[str, float]:
     """Figures over all lines by name, pooled as each metric defines it.
 
-    References and renditions come in the same order. Metrics whose features are unknown (a mel
-    without a sound) are left out, so the same call serves the score table and validation.
+    References and renditions must be in the same order. Metrics whose features are unknown (e.g. a
+    mel without a waveform) are left out, so the function serves the score table and validation.
     """
     return score_utterances(references, generated, spec, metrics)[0]
 
@@ -57,9 +57,9 @@ def score_utterances(
     spec: MelSpec,
     metrics: Sequence[Metric] | None = None,
 ) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """Figures over all lines, and those of each line where one line gives a figure.
+    """Figures over all lines, and those of each line for metrics that are defined for one line.
 
-    Items are taken one pair at a time: generators need no more memory than the measurements.
+    Items are consumed one pair at a time, so generators keep memory use low.
     """
     metrics = singing_metrics() if metrics is None else metrics
     found: list[list] = [[] for _ in metrics]

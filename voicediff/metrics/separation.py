@@ -1,4 +1,4 @@
-"""What a metric of separation is, and figures over many voices, by kind of pair."""
+"""Interface of the metrics of speech separation, and means over tracks by kind of pair."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ SEPARATION = ("si_sdr", "sdr", "snr", "estoi", "pesq", "selection")
 
 @dataclass(frozen=True)
 class SeparatedTrack:
-    """One separated voice beside the truth; all sounds (N,) at the same rate.
+    """One separated track with its references; all waveforms at the same rate.
 
     Attributes:
-        others: the other voices of the mixture, (S - 1, N).
+        target: the speaker's clean signal, (N,).
+        estimate: the separated track, (N,).
+        others: clean signals of the other speakers of the mixture, (S - 1, N).
+        sample_rate: Hz.
     """
 
     target: np.ndarray
@@ -30,38 +33,38 @@ class SeparatedTrack:
 
 
 class SeparationMetric(ABC):
-    """A ruler of separated voices."""
+    """Base class of the metrics of a separated track."""
 
-    #: figures of which the improvement over the mixture is told as well, as NAME + "i"
+    #: figures whose improvement over the mixture is also reported, as NAME + "i"
     improves: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def measure(self, voice: SeparatedTrack) -> dict[str, float]:
-        """Figures by name; nan where there is nothing to measure."""
+    def measure(self, track: SeparatedTrack) -> dict[str, float]:
+        """Figures by name; nan where nothing can be measured."""
 
     def missing(self) -> str:
-        """Why the metric cannot be measured here, "" where it can."""
+        """Why the metric is not available here; "" where it is."""
         return ""
 
 
 def separation_metrics(
     names: Sequence[str] = SEPARATION,
 ) -> tuple[list[SeparationMetric], dict[str, str]]:
-    """The named metrics with their defaults, and why some are left out, by name."""
+    """The available ones of the named metrics, with defaults, and why the others are left out."""
     found = {name: build("separation_metric", {"name": name}) for name in names}
     missing = {name: metric.missing() for name, metric in found.items() if metric.missing()}
     return [metric for name, metric in found.items() if name not in missing], missing
 
 
-def score_track(voice: SeparatedTrack, metrics: Sequence[SeparationMetric]) -> dict[str, float]:
-    """All figures of one voice."""
-    return {k: v for metric in metrics for k, v in metric.measure(voice).items()}
+def score_track(track: SeparatedTrack, metrics: Sequence[SeparationMetric]) -> dict[str, float]:
+    """All figures of one track, by name."""
+    return {k: v for metric in metrics for k, v in metric.measure(track).items()}
 
 
 def improved(
     found: Mapping[str, float], mixture: Mapping[str, float], metrics: Sequence[SeparationMetric]
 ) -> dict[str, float]:
-    """The figures of a voice and, beside them, what they are above those of the mixture."""
+    """The figures of a track, and their improvements over the figures of the mixture as NAME + "i"."""
     names = [name for metric in metrics for name in metric.improves]
     return {**found, **{f"{name}i": found[name] - mixture[name] for name in names}}
 
@@ -69,7 +72,7 @@ def improved(
 def mean_by_group(
     scores: Sequence[Mapping[str, float]], groups: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Means over the voices of each group, and of all under ""; nan where nothing was measured."""
+    """Means over the tracks of each group, and over all tracks under the name ""."""
     names = ["", *dict.fromkeys(groups)]
     return {
         name: _means([s for s, g in zip(scores, groups, strict=True) if name in ("", g)])

@@ -1,4 +1,4 @@
-"""Log-mel against log-mel: distance, variance, modulation."""
+"""Log-mel metrics: distance, variance and temporal modulation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from voicediff.metrics.base import Metric, Pair, share
 from voicediff.registry import register
 
-DECIBEL = 20 / np.log(10)  # of one natural-log unit of magnitude
+DECIBEL = 20 / np.log(10)  # dB per natural-log unit of magnitude
 
 
 @register("metric", "log_mel_error")
 class LogMelError(Metric):
-    """Mean absolute difference of the log-mels in dB: 20/ln 10 mean |m - m'|. Lies like `mcd`.
+    """Mean absolute difference of the log-mels in dB: 20/ln 10 mean |m - m'|; favours over-smoothing.
 
-    Over all bins and frames, on the mel as the model made it. The mean of all possible renditions
-    has the smallest error of all and sounds muffled: a sample from the true distribution is about
-    1.4 times as far away as the mean.
+    Over all bins and frames of the mel that the model predicts. The mean of all possible renditions
+    has the smallest error and sounds muffled: for Gaussian deviations, the error of a sample from
+    the true distribution is about 1.4 (sqrt 2) times that of the mean.
     """
 
     def measure(self, pair: Pair) -> tuple[float, int]:
@@ -34,9 +34,9 @@ class VarianceRatio(Metric):
     """Global variance of the log-mel over time, relative to the recording's; 1 is natural.
 
     Squared deviations of each bin from its mean over the line, summed over bins, frames and lines,
-    generated over reference (after Toda & Tokuda 2007). Below 1 is blurred. Speckle raises it as
-    real detail does, and the loud-soft contrast of notes and rests dominates it: a muffled mel
-    still reaches .9.
+    generated over reference (after Toda & Tokuda 2007). Below 1 means over-smoothed. Noise raises
+    the value as real detail does. The contrast between notes and rests dominates it: a muffled mel
+    still reaches 0.9.
     """
 
     def measure(self, pair: Pair) -> tuple[float, float]:
@@ -50,10 +50,10 @@ class VarianceRatio(Metric):
 class ModulationRatio(Metric):
     """Energy of temporal modulation of the mel bands, relative to the recording's; 1 is natural.
 
-    Power spectra of each band's log-mel in Hann windows of `window` seconds, half overlapping, the
-    mean taken off; energy between `low` and `high` Hz summed over bands, windows and lines,
-    generated over reference. This is where consonants, vibrato and breath live, so it sees blur
-    that the variance ratio misses. Speckle raises it too: above 1 is no merit.
+    Power spectra of each band's log-mel in Hann windows of `window` seconds, half overlapping, after
+    removal of the mean; energy between `low` and `high` Hz summed over bands, windows and lines,
+    generated over reference. Consonants, vibrato and breath have their energy in this range, so the
+    value shows smoothing that `variance_ratio` misses. Noise raises it too: above 1 is not better.
     """
 
     def __init__(self, window: float = 0.75, low: float = 4.0, high: float = 30.0):

@@ -1,4 +1,4 @@
-"""Sound against sound: spectra at several resolutions, periodicity. For vocoders above all."""
+"""Waveform metrics, mainly for vocoders: multi-resolution spectra and periodicity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.fft
 from voicediff.metrics.base import Metric, Pair, share
 from voicediff.registry import register
 
-DYNAMICS = 1e-4  # of the recording's largest magnitude (80 dB): less is not heard
+DYNAMICS = 1e-4  # of the recording's largest magnitude (80 dB): softer sounds are inaudible
 
 
 @register("metric", "multi_stft")
@@ -18,11 +18,11 @@ class MultiStft(Metric):
     """Distance of linear spectra at several resolutions, and the log-spectral distance in dB.
 
     `multi_stft` is the mean over windows of 512, 1024 and 2048 samples (Hann, hop a quarter) of
-    spectral convergence |X - Y|_F / |Y|_F, a line at a time, plus the mean of |ln X - ln Y|
+    spectral convergence |X - Y|_F / |Y|_F, computed line by line, plus the mean of |ln X - ln Y|
     (Yamamoto et al. 2020); `log_spectral_distance` the mean over frames of the root mean square over
-    bins of 20 log10 X / Y at the middle window (Gray & Markel 1976). Magnitudes end 80 dB below the
-    recording's largest. They see all frequencies, also above the mel's; phases count nowhere. Two
-    renditions of the same noise are some 6 to 7 dB apart.
+    bins of 20 log10 X / Y at the middle window (Gray & Markel 1976). Magnitudes are clamped 80 dB
+    below the recording's largest. All frequencies count, also above those of the mel; phases do not
+    count. Two realisations of the same noise are about 6 to 7 dB apart.
     """
 
     needs = ("wav",)
@@ -56,8 +56,8 @@ class MultiStft(Metric):
 class PeriodicityError(Metric):
     """Root mean square difference of periodicity over all frames, 0 to 1 (Morrison et al. 2022).
 
-    Periodicity is what the measurement of F0 finds, whether it calls the frame voiced or not: it
-    hears roughness, buzz in breath and breath in vowels, where F0 and the spectrum agree.
+    Periodicity comes from the F0 tracker, in voiced and unvoiced frames. The metric shows roughness,
+    buzz in breath and breath in vowels even where F0 and the spectrum agree.
     """
 
     needs = ("periodicity",)
@@ -71,7 +71,7 @@ class PeriodicityError(Metric):
 
 
 def _magnitudes(wav: np.ndarray, size: int) -> np.ndarray:
-    """Magnitudes (frames, size // 2 + 1) of wav (N,), silence around it."""
+    """Magnitudes (frames, size // 2 + 1) of wav (N,), zero-padded at both ends."""
     padded = np.pad(wav.astype(np.float32), size // 2)
     padded = np.pad(padded, (0, max(size - len(padded), 0)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
