@@ -135,6 +135,28 @@ def entries(kind: str) -> dict[str, Entry]:
     return {name: entry for (k, name), entry in sorted(_table.items()) if k == kind}
 
 
+def list_parts(kind: str) -> dict[str, str]:
+    """The parts of a kind: name -> first line of the docstring; `voicediff list` prints them.
+
+    Raises ConfigError for an unknown kind, and where a part needs a package that is not installed.
+
+    >>> list(list_parts("schedule"))[:2]
+    ['constant', 'cosine']
+    """
+    try:
+        return {name: entry.summary for name, entry in entries(kind).items()}
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{kind}: cannot be listed, {error}") from error
+
+
+def describe(entry: Entry) -> str:
+    """A part's docstring and its options, as they are written in YAML."""
+    lines = [f"{entry.kind} {entry.name}  ({entry.origin})", "", inspect.getdoc(entry.part) or ""]
+    lines += ["", "options:"]
+    lines += [f"  {spell_option(entry, name)}" for name in entry.options]
+    return "\n".join(lines)
+
+
 def get(kind: str, name: str, at: str = "") -> Entry:
     """The part `name` of `kind`; imports its module only.
 
@@ -220,16 +242,18 @@ def imported_files() -> list[Path]:
     """The files that `import_parts` has imported in this process, first ones first."""
     modules = list(sys.modules.values())
     parts = [module for module in modules if getattr(module, "_voicediff_part", None) is True]
-    return [Path(module.__spec__.origin).resolve() for module in parts]
+    return [Path(str(module.__file__)).resolve() for module in parts]
 
 
 def _import_file(name: str, path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"import: {path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     loaded = sys.modules.get(name)
     if loaded is not None and not getattr(loaded, "_voicediff_part", False):
         raise ConfigError(f"import: {path}: a module {name!r} exists already; rename the file")
-    module._voicediff_part = True
+    module.__dict__["_voicediff_part"] = True
     sys.modules[name] = module  # dataclasses and pickle look modules up by name
     try:
         spec.loader.exec_module(module)
@@ -328,7 +352,7 @@ def _checked(value: Any, hint: Any, at: str) -> Any:
             raise wrong
         inner = args[1] if args else Any
         return {key: _checked(item, inner, f"{at}.{key}") for key, item in value.items()}
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _checked_dataclass(value, hint, at, wrong)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -160,7 +160,7 @@ def test_tracks_in_doubt_hold_of_both_or_stay_as_they_are(videos, model, tmp_pat
         return read_wav(out / "left.wav")[0]
 
     mixture = read_recording(videos / "one.mp4").audio
-    kept, doubted = left("--sure", "0"), left("--sure", "1")
+    kept, doubted = left("--ambiguity-threshold", "0"), left("--ambiguity-threshold", "1")
 
     def unlike(track):
         gain = track[: len(mixture)] @ mixture / (mixture @ mixture)
@@ -235,14 +235,14 @@ def test_a_face_that_the_detector_hardly_saw_is_pointed_out(
 ):
     def hardly(*seen):
         people = people_of(*seen)
-        people[1].found = 0.36
+        people[1].detection_rate = 0.36
         return people
 
-    monkeypatch.setattr("voicediff.bin.separate.people_of", hardly)
+    monkeypatch.setattr("voicediff.inference.speakers.people_of", hardly)
     assert separate(videos / "two.mp4", model, tmp_path / "out", "--no-video") == 0
     said = capsys.readouterr().err
-    assert "person2: the detector saw this face in 36% of its looks" in said
-    assert "person1: the detector" not in said
+    assert "person2: the face was detected in 36% of the examined frames" in said
+    assert "person1: the face" not in said
 
 
 def test_sound_with_pictures_of_faces(model, clips, tmp_path, capsys):
@@ -251,7 +251,7 @@ def test_sound_with_pictures_of_faces(model, clips, tmp_path, capsys):
         cv2.imwrite(str(tmp_path / f"{name}.png"), draw_frame(clip.scene, 5)[..., ::-1])
     faces = ("--face", str(tmp_path / "anna.png"), "--face", str(tmp_path / "ben.png"))
     assert separate(tmp_path / "talk.wav", model, tmp_path / "out", *faces) == 0
-    assert "no identity encoder: pictures cannot tell voices apart" in capsys.readouterr().err
+    assert "no identity encoder: pictures cannot tell speakers apart" in capsys.readouterr().err
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"anna.wav", "ben.wav", "people.json"}
     text = TINY.replace("ENCODERS", FACE).replace("SEES", "lips, identity")
     (tmp_path / "knows").mkdir()
@@ -274,9 +274,9 @@ def broken(folder, videos):
         folder / "notes.mp4": "not a readable video or sound file",
         folder / "zero.mp4": "not a readable video or sound file",
         folder / "cut.mp4": "it may be truncated",
-        folder / "talk.wav": "has no pictures; say who is heard with --face PICTURE",
+        folder / "talk.wav": "has no pictures; give a picture of each speaker with --face PICTURE",
         videos / "silent.mp4": "has no sound",
-        videos / "empty.mp4": "no face is seen",
+        videos / "empty.mp4": "no face is visible",
     }
 
 
@@ -300,18 +300,18 @@ def test_what_is_left_of_a_broken_file_is_separated_and_said(videos, model, tmp_
     options = ("--no-video", "--nfe", "0")
     assert separate(tmp_path / "cut.mkv", model, tmp_path / "out", *options) == 0
     error = capsys.readouterr().err
-    assert "cut.mkv: truncated: 2.0" in error and "separated what is there" in error
-    assert result(tmp_path / "out")["troubles"]
+    assert "cut.mkv: truncated: 2.0" in error and "the rest was separated" in error
+    assert result(tmp_path / "out")["warnings"]
     assert 0.8 < result(tmp_path / "out")["seconds"] < 1.5
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--people", "0"], "--people: wants 1 or more, found 0"),
-        (["--nfe", "-1"], "--nfe: wants 0 or more"),
-        (["--nfe", "0", "--samples", "3"], "the predictor's answer is always the same"),
-        (["--sure", "2"], "--sure: wants a share from 0 to 1"),
+        (["--people", "0"], "people: expected 1 or more, found 0"),
+        (["--nfe", "-1"], "expected 0 or more"),
+        (["--nfe", "0", "--samples", "3"], "the predictor's estimate is always the same"),
+        (["--ambiguity-threshold", "2"], "ambiguity-threshold: expected a share from 0 to 1"),
         (["--start", "2", "--end", "1"], "nothing lies between"),
         (["--yunet", "none.onnx"], "no such file"),
         (["--sampler", "eulr"], "did you mean"),

@@ -74,9 +74,9 @@ def test_a_phrase_is_sung_anew_and_the_rest_is_kept(model, song):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--keep", "take.wav", "--from", "1"], "each want both --from S and --to S"),
-        (["--from", "1", "--to", "2"], "each want both --from S and --to S"),
-        (["--guidance", "states"], "--guidance states: is written NAME=SCALE"),
+        (["--keep", "take.wav", "--from", "1"], "need both --from S and --to S"),
+        (["--from", "1", "--to", "2"], "need both --from S and --to S"),
+        (["--guidance", "states"], "--guidance states: expected NAME=SCALE"),
         (["--guidance", "states=1"], "guidance.states: this condition was not dropped"),
         (["--shallow", "0.9"], "at most 0.7, found 0.9"),
     ],

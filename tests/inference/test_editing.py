@@ -60,5 +60,5 @@ def test_windows_show_the_mel_that_is_kept(take):
 @pytest.mark.parametrize(("start", "stop"), [(1.0, 0.5), (-1.0, 1.0), (0.5, 2.5)])
 def test_a_stretch_outside_of_the_take_is_refused(take, tmp_path, start, stop):
     write_wav(tmp_path / "take.wav", take, RATE)
-    with pytest.raises(ConfigError, match=r"not a stretch of .*take.wav \(2.00 s\)"):
+    with pytest.raises(ConfigError, match=r"not a part of .*take.wav \(2.00 s\)"):
         Recording.read(tmp_path / "take.wav", SPEC, start, stop, inside=True)

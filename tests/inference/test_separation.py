@@ -11,9 +11,9 @@ from voicediff.audio import STFT, read_wav
 from voicediff.inference.separation import (
     Piece,
     Scene,
-    Separator,
+    SceneSeparator,
     confidence,
-    shared_out,
+    with_shared_residual,
     write_tracks,
 )
 from voicediff.tasks.avss.synchrony import Synchrony
@@ -59,7 +59,7 @@ def scene(seconds, people=2, seed=0, video=None):
 @pytest.mark.parametrize("seconds", [0.01, 2.04, 8.0, 8.01, 23.456])
 def test_tracks_are_as_long_as_the_mixture_and_chunks_stay_short(seconds):
     task, talk = BrightnessTask(), scene(seconds)
-    tracks = Separator(task, None, longest=4.0, overlap=0.8).tracks(talk)
+    tracks = SceneSeparator(task, None, longest=4.0, overlap=0.8).tracks(talk)
     assert tracks.shape == (2, len(talk.mixture))
     assert task.largest <= 100
 
@@ -67,28 +67,28 @@ def test_tracks_are_as_long_as_the_mixture_and_chunks_stay_short(seconds):
 def test_chunks_join_without_a_trace_noise_included():
     talk = scene(20.0)
     task = BrightnessTask(noisy=0.1)
-    cut = Separator(task, None, longest=3.0, overlap=0.6).tracks(talk)
-    whole = Separator(task, None, longest=60.0).tracks(talk)
+    cut = SceneSeparator(task, None, longest=3.0, overlap=0.6).tracks(talk)
+    whole = SceneSeparator(task, None, longest=60.0).tracks(talk)
     np.testing.assert_allclose(cut, whole, atol=1e-6)
 
 
 def test_voices_have_noises_of_their_own():
     talk = scene(2.0)
     talk.mixture[:] = 0
-    first, second = Separator(BrightnessTask(noisy=1.0), None).tracks(talk)
+    first, second = SceneSeparator(BrightnessTask(noisy=1.0), None).tracks(talk)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.2
 
 
 def test_where_the_video_ends_early_mouths_count_as_not_seen():
     talk = scene(3.0, video=50)
-    tracks = Separator(BrightnessTask(), None).tracks(talk)
+    tracks = SceneSeparator(BrightnessTask(), None).tracks(talk)
     assert np.abs(tracks[:, : 50 * HOP]).max() > 0
     assert np.abs(tracks[:, 50 * HOP :]).max() == 0
 
 
 def test_tracks_and_residual_are_the_mixture():
     talk = scene(9.0)
-    pieces = list(Separator(BrightnessTask(), None, longest=4.0).pieces(talk))
+    pieces = list(SceneSeparator(BrightnessTask(), None, longest=4.0).pieces(talk))
     total = np.concatenate([p.voices.sum(0) + p.residual for p in pieces])
     np.testing.assert_allclose(total, talk.mixture, atol=1e-6)
     assert [p.start for p in pieces] == list(np.cumsum([0, *(p.voices.shape[1] for p in pieces)]))[
@@ -98,13 +98,13 @@ def test_tracks_and_residual_are_the_mixture():
 
 def test_consistent_tracks_alone_are_the_mixture():
     talk = scene(9.0)
-    tracks = Separator(BrightnessTask(), None, longest=4.0, consistent=True).tracks(talk)
+    tracks = SceneSeparator(BrightnessTask(), None, longest=4.0, share_residual=True).tracks(talk)
     np.testing.assert_allclose(tracks.sum(0), talk.mixture, atol=1e-6)
 
 
 def test_a_silent_track_gets_no_share():
     voices = np.stack((np.ones(10), np.zeros(10))).astype(np.float32)
-    np.testing.assert_allclose(shared_out(voices, np.full(10, 3.0)), [[3.0] * 10, [0.0] * 10])
+    np.testing.assert_allclose(with_shared_residual(voices, np.full(10, 3.0)), [[3.0] * 10, [0.0] * 10])
 
 
 def test_a_voice_alone_is_as_sure_as_its_draws_agree():
@@ -153,28 +153,28 @@ def test_confidence_is_that_of_the_chunks():
     mouths = (np.broadcast_to(m[:, None, None], (150, 96, 96)) for m in (turns, 255 - turns))
     taking_turns = replace(talk, mouth=list(mouths))
     for samples in (1, 3):
-        sure = Separator(BrightnessTask(), None, longest=4.0, samples=samples)
+        sure = SceneSeparator(BrightnessTask(), None, longest=4.0, samples=samples)
         sure.tracks(taking_turns)
         assert [c.start for c in sure.confidences] == [0.0, 2.0]
         assert all((c.values > 0.999).all() for c in sure.confidences)
-    unsure = Separator(BrightnessTask(noisy=1.0), None, longest=4.0, samples=3)
+    unsure = SceneSeparator(BrightnessTask(noisy=1.0), None, longest=4.0, samples=3)
     unsure.tracks(taking_turns)
     assert all((c.values < 0.1).all() for c in unsure.confidences)
-    together = Separator(BrightnessTask(), None, longest=4.0, samples=3)
+    together = SceneSeparator(BrightnessTask(), None, longest=4.0, samples=3)
     together.tracks(replace(talk, mouth=[talk.mouth[0]] * 2))
     assert all((c.values < 1e-6).all() for c in together.confidences)
 
 
 def test_what_is_heard_does_not_depend_on_the_number_of_samples():
     talk, task = scene(5.0), BrightnessTask(noisy=0.3)
-    one, three = (Separator(task, None, samples=n).tracks(talk) for n in (1, 3))
+    one, three = (SceneSeparator(task, None, samples=n).tracks(talk) for n in (1, 3))
     np.testing.assert_array_equal(one, three)
 
 
 def test_progress_adds_up_to_the_talk():
     seconds = []
     list(
-        Separator(BrightnessTask(), None, longest=4.0, progress=seconds.append).pieces(scene(17.0))
+        SceneSeparator(BrightnessTask(), None, longest=4.0, progress=seconds.append).pieces(scene(17.0))
     )
     assert len(seconds) > 3 and sum(seconds) == pytest.approx(17.0, abs=0.04)
 
@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_the_talk(tmp_path):
         talk = Scene(
             sound, [mouth] * 2, [np.ones(frames, bool)] * 2, np.zeros((2, 224, 224, 3), np.uint8)
         )
-        pieces = Separator(BrightnessTask(), None, longest=4.0).pieces(talk)
+        pieces = SceneSeparator(BrightnessTask(), None, longest=4.0).pieces(talk)
         tracemalloc.start()
         write_tracks([tmp_path / "a.wav", tmp_path / "b.wav"], pieces)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -215,12 +215,12 @@ def test_who_takes_no_part_is_silent_and_leaves_all_to_the_residual():
     there = np.ones((2, talk.frames), bool)
     there[0, 40:120] = False
     talk.present = list(there)
-    pieces = list(Separator(BrightnessTask(), None, longest=3.0, overlap=0.6).pieces(talk))
+    pieces = list(SceneSeparator(BrightnessTask(), None, longest=3.0, overlap=0.6).pieces(talk))
     voices = np.concatenate([p.voices for p in pieces], 1)
     residual = np.concatenate([p.residual for p in pieces])
     assert not voices[0, 40 * HOP + 81 : 120 * HOP - 81].any()
     talk.present = None
-    free = Separator(BrightnessTask(), None, longest=3.0, overlap=0.6).tracks(talk)
+    free = SceneSeparator(BrightnessTask(), None, longest=3.0, overlap=0.6).tracks(talk)
     np.testing.assert_array_equal(voices[1], free[1])
     np.testing.assert_allclose(voices[0, : 40 * HOP - 81], free[0, : 40 * HOP - 81], atol=1e-6)
     np.testing.assert_allclose(voices.sum(0) + residual, talk.mixture, atol=1e-6)
@@ -235,12 +235,12 @@ def test_a_chunk_without_anybody_costs_nothing_and_voices_keep_their_noise():
             return super().separate(mixture, mouth, *args, **kwargs)
 
     talk, task = scene(9.0), Counting(noisy=0.3)
-    whole = Separator(task, None, longest=3.0, overlap=0.6).tracks(talk)
+    whole = SceneSeparator(task, None, longest=3.0, overlap=0.6).tracks(talk)
     everybody, Counting.asked = Counting.asked, 0
     there = np.ones((2, talk.frames), bool)
     there[0] = False
     talk.present = list(there)
-    half = Separator(task, None, longest=3.0, overlap=0.6).tracks(talk)
+    half = SceneSeparator(task, None, longest=3.0, overlap=0.6).tracks(talk)
     assert Counting.asked == everybody / 2
     np.testing.assert_array_equal(half[1], whole[1])
     assert not half[0].any()
@@ -251,6 +251,6 @@ def test_consistent_tracks_share_among_those_who_are_there():
     there = np.ones((2, talk.frames), bool)
     there[0, 50:] = False
     talk.present = list(there)
-    tracks = Separator(BrightnessTask(), None, consistent=True).tracks(talk)
+    tracks = SceneSeparator(BrightnessTask(), None, share_residual=True).tracks(talk)
     np.testing.assert_allclose(tracks.sum(0), talk.mixture, atol=1e-5)
     assert not tracks[0, 50 * HOP + 81 :].any()

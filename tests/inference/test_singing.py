@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from voicediff.audio import MelSpec
-from voicediff.inference.singing import Singer, Stretch, _joined, _windows
+from voicediff.inference.singing import SongRenderer, Stretch, _joined, _windows
 from voicediff.music.score import Note, Score
 from voicediff.music.timing import Timing
 from voicediff.registry import build
@@ -49,7 +49,7 @@ def song(notes, duration):
 
 def test_pieces_add_up_to_the_score_and_rests_are_silent():
     score = song([(0.5, 1.5), (3.0, 4.0)], 5.123)
-    wav = np.concatenate(list(Singer(HummingTask(), None, Counting()).wav(score)))
+    wav = np.concatenate(list(SongRenderer(HummingTask(), None, Counting()).wav(score)))
     assert len(wav) == round(5.123 * SPEC.sample_rate)
     at = lambda seconds: wav[round(seconds * SPEC.sample_rate)]  # noqa: E731
     assert at(1.0) == 1 and at(3.5) == 1
@@ -67,10 +67,10 @@ def test_windows_cover_with_the_overlap_and_stay_short(length):
 def test_windows_of_one_noise_join_without_a_trace():
     task = HummingTask()
     score = song([(i * 0.5, i * 0.5 + 0.5) for i in range(80)], 40.0)
-    short = Singer(task, None, Counting(), longest=8.0)
+    short = SongRenderer(task, None, Counting(), longest=8.0)
     (pieces,) = short.stretches(score)
     assert task.largest <= 8.0 * SPEC.frame_rate + 8
-    (whole,) = Singer(task, None, Counting(), longest=60.0).stretches(score)
+    (whole,) = SongRenderer(task, None, Counting(), longest=60.0).stretches(score)
     np.testing.assert_allclose(pieces.mel, whole.mel, atol=1e-6)
 
 
@@ -85,6 +85,6 @@ def test_crossfade_weighs_both_sides():
 def test_progress_reports_every_window():
     seconds = []
     score = song([(i * 0.5, i * 0.5 + 0.5) for i in range(40)], 20.0)
-    singer = Singer(HummingTask(), None, Counting(), longest=8.0, progress=seconds.append)
+    singer = SongRenderer(HummingTask(), None, Counting(), longest=8.0, progress=seconds.append)
     list(singer.wav(score))
     assert len(seconds) >= 3 and sum(seconds) >= 19.9

@@ -9,7 +9,7 @@ from test_avss_networks import LIPS, NCSNPP, batch_of, made
 
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
-from voicediff.inference.separation import Scene, Separator
+from voicediff.inference.separation import Scene, SceneSeparator
 from voicediff.networks.losses import si_sdr
 from voicediff.tasks.avss.model import voice_seeds
 
@@ -18,7 +18,7 @@ PREDICTOR = {**NCSNPP, "centred": False}
 
 def task_with(*sees, **options):
     options = {"encoders": {"lips": LIPS}, "predictor": PREDICTOR, **options}
-    return made(predictor_sees=list(sees), **options).eval()
+    return made(predictor_conditions=list(sees), **options).eval()
 
 
 def separated(task, batch, **options):
@@ -83,7 +83,7 @@ def test_the_mixture_is_asked_for_only_where_exclusion_does_not_tell():
 
 def test_others_want_lips():
     with pytest.raises(ConfigError, match="others"):
-        made(predictor=PREDICTOR, predictor_sees=["others"])
+        made(predictor=PREDICTOR, predictor_conditions=["others"])
 
 
 def recording(frames):
@@ -96,9 +96,9 @@ def recording(frames):
     return batch
 
 
-def telling_by_brightness(reach):
+def telling_by_brightness(max_lag):
     """A task whose lips are the mean of each picture, and the envelope its logarithm."""
-    task = task_with("lips", synchrony={"reach": reach})
+    task = task_with("lips", synchrony={"max_lag": max_lag})
 
     class Brightness(torch.nn.Module):
         dim = task.lips.dim
@@ -114,7 +114,7 @@ def telling_by_brightness(reach):
 
 
 def test_videos_that_come_late_are_moved():
-    task, batch = telling_by_brightness(reach=4), recording(30)
+    task, batch = telling_by_brightness(max_lag=4), recording(30)
     mixture, mouth, *rest = (batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
     noise = SeededNoise(voice_seeds([0], 1))
     for lag in (0, 3, -2):
@@ -130,10 +130,10 @@ def test_a_long_recording_has_one_lag_for_all_its_chunks():
     scene = Scene(
         batch["mixture"][0].numpy(), mouth, batch["valid"][0].numpy(), batch["face"][0].numpy()
     )
-    separator = Separator(telling_by_brightness(reach=4), None, longest=1.0, overlap=0.2)
+    separator = SceneSeparator(telling_by_brightness(max_lag=4), None, longest=1.0, overlap=0.2)
     tracks = separator.tracks(scene)
     assert separator.lags == (3,) and tracks.shape == (1, len(scene.mixture))
-    asleep = Separator(separator.task, None, longest=1.0, overlap=0.2, synchronise=False)
+    asleep = SceneSeparator(separator.task, None, longest=1.0, overlap=0.2, synchronise=False)
     assert not np.allclose(asleep.tracks(scene), tracks, atol=1e-5) and asleep.lags == (0,)
 
 
@@ -141,7 +141,7 @@ def test_a_long_recording_has_one_lag_for_all_its_chunks():
 def test_consistent_voices_share_alike_what_they_leave_and_sum_to_the_mixture(voices):
     batch = batch_of(frames=(8, 8), voices=voices)
     task = task_with("lips", "others")
-    plain, task.consistent = separated(task, batch), True
+    plain, task.mixture_consistency = separated(task, batch), True
     missing = batch["mixture"][:, None] - plain.sum(1, keepdim=True)
     assert missing.abs().max() > 0.1 * batch["mixture"].abs().max()
     found = separated(task, batch)
@@ -152,7 +152,7 @@ def test_consistent_voices_share_alike_what_they_leave_and_sum_to_the_mixture(vo
 def test_nothing_is_shared_with_a_voice_alone_or_one_that_is_not_told_of_the_others():
     batch = batch_of(frames=(8,), voices=1)
     task = task_with("lips")
-    plain, task.consistent = separated(task, batch), True
+    plain, task.mixture_consistency = separated(task, batch), True
     assert torch.equal(separated(task, batch), plain)
     batch = batch_of(frames=(4, 4))
     scene = task._scene(batch)
@@ -165,9 +165,9 @@ def test_nothing_is_shared_with_a_voice_alone_or_one_that_is_not_told_of_the_oth
 
 def test_who_is_consistent_learns_from_what_is_handed_out():
     batch = batch_of(frames=(8,))
-    task = task_with("lips", "others", losses={"envelope": 0.0, "caution": 0.0})
+    task = task_with("lips", "others", losses={"envelope": 0.0, "degradation_penalty": 0.0})
     apart = task(batch, "predictor").by_item
-    task.consistent = True
+    task.mixture_consistency = True
     together = task(batch, "predictor").by_item
     assert not torch.allclose(apart, together, atol=1e-3)
     found = separated(task, batch)[0]
@@ -176,6 +176,6 @@ def test_who_is_consistent_learns_from_what_is_handed_out():
 
 
 def test_voices_in_noise_do_not_sum_to_their_mixture(tmp_path):
-    task = task_with("lips", consistent=True)
-    with pytest.raises(ConfigError, match=r"task\.consistent"):
+    task = task_with("lips", mixture_consistency=True)
+    with pytest.raises(ConfigError, match=r"task\.mixture_consistency"):
         task.dataset(tmp_path, True, {"noise": [-15.0, 0.0]})

@@ -22,7 +22,7 @@ import torch
 
 from voicediff import experiment
 from voicediff.audio import log_mel, read_wav
-from voicediff.inference.singing import Singer, _windows
+from voicediff.inference.singing import SongRenderer, _windows
 from voicediff.music.score import Note, Score
 
 SYLLABLES = "나는노래를부른다하늘아래"
@@ -76,7 +76,7 @@ def seams(model: Path, wav: Path) -> float:
     sound, _ = read_wav(wav, spec.sample_rate)
     mel = log_mel(torch.from_numpy(sound), spec).numpy()
     flux = np.maximum(np.diff(mel, axis=1), 0).mean(0)
-    longest, overlap = (round(s * spec.frame_rate) for s in (Singer.longest, Singer.overlap))
+    longest, overlap = (round(s * spec.frame_rate) for s in (SongRenderer.longest, SongRenderer.overlap))
     windows = _windows(0, mel.shape[1], longest, overlap)
     at_seam = np.zeros(len(flux), bool)
     for first, _ in windows[1:]:

@@ -50,14 +50,14 @@ Figures = dict[str, dict[str, float]]  # by "copy" and "generated"
 
 def run(args: argparse.Namespace) -> None:
     loaded = experiment.load(args.model, device=args.device)
-    names = [args.take] if args.take else list(dict.fromkeys([FALLBACK, *args.vocoder]))
+    names = [args.select] if args.select else list(dict.fromkeys([FALLBACK, *args.vocoder]))
     vocoders = {name: find_vocoder(name, loaded.task.mel, args.model) for name in names}
     of = _subjects(args, loaded, vocoders)
     if kept(args.model).get("of") == of:
         print(f"{args.model}: sings with {chosen(args.model)}, chosen already")
         return
-    if args.take:
-        _keep(args.model, args.take, vocoders[args.take], {"of": of})
+    if args.select:
+        _keep(args.model, args.select, vocoders[args.select], {"of": of})
         return
     lines = _Lines(args, loaded)
     figures = {name: lines.measure(vocoder) for name, vocoder in vocoders.items()}
@@ -172,7 +172,7 @@ def _subjects(
     measured = {"nfe": args.nfe, "seconds": args.seconds, "seed": args.seed}
     measured["sampler"] = plain(loaded.sampler)
     model = {"model": experiment.weights_hash(args.model), "vocoders": weights}
-    return model | ({"take": args.take} if args.take else measured)
+    return model | ({"take": args.select} if args.select else measured)
 
 
 def _rounded(both: Figures) -> Figures:

@@ -1,7 +1,7 @@
-"""Keep part of a sung song and sing the rest anew: how a phrase is edited.
+"""Editing of a sung song: keep a part of a recording and sing the rest anew.
 
-The model sees the mel of what is kept (`steering.Known`), so that what it sings leads into it and out
-of it; in the result the kept samples themselves stand in their place, with short cross-fades.
+The mel of the kept part conditions the sampler (inpainting, `guidance.Known`), so that the new part
+joins it smoothly; in the result the kept samples are copied, with short cross-fades.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class Recording:
 
     @classmethod
     def read(cls, path: Path, spec: MelSpec, start: float, stop: float, inside: bool) -> Recording:
-        """Keep [start, stop) of a sound file (`inside`), or all but that. Raises ConfigError."""
+        """Keep seconds [start, stop) of a sound file (`inside`), or all others. Raises ConfigError."""
         wav, _ = read_wav(path, spec.sample_rate)
         seconds = len(wav) / spec.sample_rate
         if not 0 <= start < stop <= seconds:
             raise ConfigError(
-                f"--from {start:g} --to {stop:g}: not a stretch of {path} ({seconds:.2f} s)"
+                f"--from {start:g} --to {stop:g}: not a part of {path} ({seconds:.2f} s)"
             )
         outside = [(a, b) for a, b in ((0.0, start), (stop, seconds)) if a < b]
         return cls(wav, spec, [(start, stop)] if inside else outside)
 
     def window(self, first: int, size: int) -> Kept:
-        """What is kept of frames [first, first + size) of the song, as a batch of one."""
+        """The kept part of frames [first, first + size) of the song, as a batch of one."""
         mel = torch.zeros(1, self.mel.shape[0], size)
         where = torch.zeros(1, size, dtype=torch.bool)
         part = self.mel[:, first : first + size]
@@ -61,7 +61,7 @@ class Recording:
         return Kept(mel, where)
 
     def restored(self, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Consecutive pieces of the new song, with the kept samples in their place."""
+        """Consecutive pieces of the new song, with the kept samples copied into them."""
         done = 0
         for piece in pieces:
             places = np.arange(done, done + len(piece))

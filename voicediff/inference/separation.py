@@ -1,8 +1,8 @@
-"""Talk of any length, one track per face: overlapping chunks, cross-faded, in fixed memory.
+"""Separation of recordings of any length, one track per face, in overlapping chunks.
 
-Each track has its face, so neighbouring chunks agree on who is who, and a cross-fade is enough.
-Sound and video are read chunk by chunk from arrays that may lie on the disk (`numpy.memmap`), and
-tracks are handed out piece by piece: memory does not grow with the talk.
+Each track belongs to a face, so tracks keep their order from chunk to chunk, and chunks are
+cross-faded. Sound and video are read chunk by chunk from arrays that may be on disk, and tracks are
+yielded piece by piece: memory does not grow with the length.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ from voicediff.diffusion.samplers import Sampler
 from voicediff.tasks.avss.model import Separated, SpeechSeparation, voice_seeds
 from voicediff.tasks.avss.synchrony import find_lags
 from voicediff.video.constants import FPS, HOP, SAMPLE_RATE
+from voicediff.video.disk_array import DiskArray
 
-_FADE = 161  # samples in which a voice comes and goes with its face
+_FADE = 161  # samples of the fade where a person starts or stops taking part
 
 
 @dataclass
 class Scene:
-    """A mixture and the S people who are seen talking in it.
+    """A mixture and the S people who speak in it.
 
     Attributes:
         mixture: (N,) float32 at 16 kHz.
         mouth: of each person (T, 96, 96) uint8 at 25 fps, frame k at samples [640 k, 640 (k + 1)).
-        valid: of each person (T,) bool, False where the mouth is not seen.
+        valid: of each person (T,) bool, False where the mouth is not visible.
         face: (S, 224, 224, 3) uint8 RGB.
         present: of each person (T,) bool, False where the person takes no part: the track is silent
-            then, and what is heard stays in the residual. None: all always take part.
-        lags: of each person, frames by which the pictures come late; None: in time.
+            there and the sound stays in the residual. None: all always take part.
+        lags: of each person, frames by which the pictures are late; None: synchronous.
 
-    Where sound goes on after the last frame of video, mouths count as not seen.
+    Where the sound is longer than the video, mouths count as not visible.
     """
 
-    mixture: np.ndarray
-    mouth: Sequence[np.ndarray]
+    mixture: np.ndarray | DiskArray
+    mouth: Sequence[np.ndarray | DiskArray]
     valid: Sequence[np.ndarray]
     face: np.ndarray
     present: Sequence[np.ndarray] | None = None
@@ -77,13 +78,13 @@ class Scene:
         return np.stack(mouths), np.stack(seen)
 
     def valid_frames(self) -> np.ndarray:
-        """Where each mouth is seen, (S, T) bool."""
+        """Where each mouth is visible, (S, T) bool."""
         return np.stack([_fitted(valid, self.frames) for valid in self.valid])
 
     def gates(self, start: int, stop: int) -> np.ndarray:
-        """What voices are multiplied by in frames [start, stop), (S, n) float32.
+        """Factors of the tracks in frames [start, stop), (S, n) float32.
 
-        1 while the person takes part, 0 else, with a fade of 10 ms in between.
+        1 where the person takes part, else 0, with a fade of 10 ms in between.
         """
         if self.present is None:
             return np.ones((len(self.mouth), (stop - start) * HOP), np.float32)
@@ -99,7 +100,7 @@ class Piece:
 
     Attributes:
         start: the first sample.
-        voices: (S, n) float32; residual: (n,), what the tracks leave of the mixture.
+        voices: (S, n) float32, one row per person; residual: (n,), the mixture minus all rows.
     """
 
     start: int
@@ -109,7 +110,7 @@ class Piece:
 
 @dataclass
 class Confidence:
-    """How sure a model is of each track in [start, end) seconds, (S,) in [0, 1] (`confidence`).
+    """Confidence of each track in [start, end) seconds, (S,) in [0, 1] (see `confidence`).
 
     nan where a track is silent.
     """
@@ -120,20 +121,20 @@ class Confidence:
 
 
 @dataclass
-class Separator:
+class SceneSeparator:
     """Model and sampler, ready to separate scenes.
 
     Args:
         sampler: None takes the predictor alone.
         seed: of the noise.
         longest: seconds of a chunk at most; `overlap`: seconds that two chunks share.
-        consistent: share what the tracks leave of the mixture among them, in proportion to their
-            energy in the chunk (Wisdom et al. 2019, Eq. 7), so that the tracks alone sum to it.
-        samples: how many times the generator draws; the first is what is heard, all of them tell the
-            confidence.
-        synchronise: look for videos that are early or late as a whole (`SpeechSeparation`'s
-            `synchrony` says how far), and move them; `lags` says by how many frames each was.
-        progress: called with the seconds of talk done since the last call.
+        share_residual: split the residual among the tracks in proportion to their energy in the
+            chunk (Wisdom et al. 2019, Eq. 7), so that the tracks alone sum to the mixture.
+        samples: number of posterior samples; the first is the result, the confidence is estimated
+            from all of them.
+        synchronise: estimate a constant offset of each video (within the reach of
+            `SpeechSeparation`'s `synchrony`) and correct it; `lags` holds it in frames.
+        progress: called with the seconds done since the last call.
     """
 
     task: SpeechSeparation
@@ -143,7 +144,7 @@ class Separator:
     guidance: Mapping[str, float] = field(default_factory=dict)
     longest: float = 8.0
     overlap: float = 1.0
-    consistent: bool = False
+    share_residual: bool = False
     samples: int = 1
     synchronise: bool = True
     progress: Callable[[float], None] = field(default=lambda seconds: None)
@@ -157,7 +158,7 @@ class Separator:
     def pieces(self, scene: Scene) -> Iterator[Piece]:
         """The tracks in consecutive pieces; together exactly as long as the mixture.
 
-        `confidences` fills on the way where there are several voices or several samples are drawn.
+        Fills `confidences` where there are several people or several samples.
         """
         self.confidences.clear()
         self.lags = self._lags(scene)
@@ -178,38 +179,38 @@ class Separator:
     def _chunk(self, scene: Scene, first: int, last: int) -> np.ndarray:
         """(S, n) of frames [first, last)."""
         gates = scene.gates(first, last)
-        here = np.flatnonzero(gates.any(1))  # nobody else costs anything
-        drawn = np.zeros((self.samples, *gates.shape), np.float32)
+        here = np.flatnonzero(gates.any(1))  # the network is not evaluated for the others
+        samples = np.zeros((self.samples, *gates.shape), np.float32)
         if len(here):
-            drawn[:, here] = self._drawn(scene, first, last, here)
-        drawn *= gates
-        if drawn.shape[:2] != (1, 1):
-            values = confidence(drawn)
+            samples[:, here] = self._sampled(scene, first, last, here)
+        samples *= gates
+        if samples.shape[:2] != (1, 1):
+            values = confidence(samples)
             self.confidences.append(Confidence(first / FPS, last / FPS, values))
-        if not self.consistent:
-            return drawn[0]
-        return shared_out(drawn[0], scene.sound(first, last), gates)
+        if not self.share_residual:
+            return samples[0]
+        return with_shared_residual(samples[0], scene.sound(first, last), gates)
 
     def _lags(self, scene: Scene) -> tuple[int, ...]:
-        """One for each person and the whole scene, which has more to say than any part of it."""
+        """One per person, estimated over the whole recording."""
         task, step = self.task, round(self.longest * FPS)
-        if not (self.synchronise and task.synchrony.reach) or task.lips is None:
+        if not (self.synchronise and task.synchrony.max_lag) or task.lips is None:
             return (0,) * len(scene.mouth)
         device = next(task.parameters()).device
-        told, heard = [], []
+        predicted, measured = [], []
         for first in range(0, scene.frames, step):
             last = min(first + step, scene.frames)
             inputs = (scene.sound(first, last), *scene.video(first, last))
             inputs = (torch.from_numpy(x)[None].to(device) for x in inputs)
-            each, all_of_it = task.loudness(*inputs, torch.tensor([last - first], device=device))
-            told.append(each[0].cpu())
-            heard.append(all_of_it[0].cpu())
+            each, overall = task.loudness(*inputs, torch.tensor([last - first], device=device))
+            predicted.append(each[0].cpu())
+            measured.append(overall[0].cpu())
         valid = torch.from_numpy(scene.valid_frames())
-        return find_lags(torch.cat(told, 1), torch.cat(heard), valid, task.synchrony)
+        return find_lags(torch.cat(predicted, 1), torch.cat(measured), valid, task.synchrony)
 
     @torch.inference_mode()
-    def _drawn(self, scene: Scene, first: int, last: int, people: np.ndarray) -> np.ndarray:
-        """Posterior samples (samples, P, n) of some people's voices in frames [first, last)."""
+    def _sampled(self, scene: Scene, first: int, last: int, people: np.ndarray) -> np.ndarray:
+        """Posterior samples (samples, P, n) of some people's tracks in frames [first, last)."""
         device = next(self.task.parameters()).device
         mixture = torch.from_numpy(scene.sound(first, last))[None].to(device)
         mouth, valid = (
@@ -218,15 +219,15 @@ class Separator:
         face = torch.from_numpy(np.asarray(scene.face)[people])[None].to(device)
         frames = torch.tensor([last - first], device=device)
         place = first * HOP // self.task.stft.hop
-        drawn = []
+        samples = []
         for number in range(self.samples):
             found = self.task.separate(
                 mixture, mouth, valid, face, frames, self.sampler,
-                VoiceNoise(item_seed(self.seed, number), place, people.tolist()),
+                SpeakerNoise(item_seed(self.seed, number), place, people.tolist()),
                 self.noise_scale, dict(self.guidance), lags=torch.zeros(1, len(people)),
             )  # fmt: skip
-            drawn.append(found.voices[0].float().cpu().numpy())
-        return np.stack(drawn)
+            samples.append(found.voices[0].float().cpu().numpy())
+        return np.stack(samples)
 
 
 def batches_of(
@@ -254,11 +255,11 @@ def separate_batch(
     return task.separate(*inputs, sampler, SeededNoise(seeds), noise_scale, guidance)
 
 
-class VoiceNoise:
-    """A `Noise` for the S voices of a chunk: each has its own, placed in the whole talk.
+class SpeakerNoise:
+    """A `Noise` for the S tracks of a chunk: each has its own, indexed by absolute time.
 
-    Chunks that overlap start from the same noise where they overlap. `start`: the chunk's first
-    frame of the spectrum; `people`: whose voices they are.
+    Overlapping chunks share their noise where they overlap. `start`: the chunk's first frame of
+    the spectrum; `people`: the number of each track's person.
     """
 
     def __init__(self, seed: int, start: int, people: Sequence[int]):
@@ -268,36 +269,36 @@ class VoiceNoise:
         return torch.cat([noise(x[None]) for noise, x in zip(self.voices, like, strict=True)])
 
 
-def confidence(drawn: np.ndarray) -> np.ndarray:
-    """How sure n draws of S voices (n, S, N) are of whose is what, (S,) in [0, 1]; nan for silence.
+def confidence(samples: np.ndarray) -> np.ndarray:
+    """Confidence of S tracks from n posterior samples (n, S, N): (S,) in [0, 1]; nan for silence.
 
-    The mean correlation of a voice's draws with each other, less that with the draws of the voice
-    most like it: a track that another face could have as well is nobody's, however often it is
-    drawn alike. One draw is as sure of itself as can be, and a voice alone has nobody to be taken for; one
-    draw of a voice alone says nothing: nan.
+    The mean correlation between the samples of a track, minus the mean correlation with the
+    samples of the most similar other track: a track that fits two faces equally well has
+    confidence 0. With one sample the first term is 1; with one track the second is 0; with one
+    sample of one track the result is nan.
     """
-    drawn = drawn.astype(np.float64)
-    draws, voices = drawn.shape[:2]
-    energy = np.square(drawn).sum((0, 2))
+    samples = samples.astype(np.float64)
+    count, voices = samples.shape[:2]
+    energy = np.square(samples).sum((0, 2))
     energy[energy == 0] = np.nan
-    together = drawn.sum(0)
+    together = samples.sum(0)
     products = together @ together.T
     own = np.ones(voices) if voices > 1 else np.full(1, np.nan)
-    if draws > 1:
+    if count > 1:
         # |sum_i x_i|^2 = sum_i |x_i|^2 + sum_{i != j} <x_i, x_j>
-        own = (products.diagonal() - energy) / ((draws - 1) * energy)
-    alike = products / (draws * np.sqrt(np.outer(energy, energy)))
+        own = (products.diagonal() - energy) / ((count - 1) * energy)
+    alike = products / (count * np.sqrt(np.outer(energy, energy)))
     np.fill_diagonal(alike, 0)
     others = np.nan_to_num(alike).clip(min=0).max(1)
     return np.clip(own - others, 0, 1) + 0 * energy
 
 
-def shared_out(
+def with_shared_residual(
     voices: np.ndarray, mixture: np.ndarray, gates: np.ndarray | None = None
 ) -> np.ndarray:
-    """voices (S, N) and what is missing to the mixture (N,), by energy: the result sums to it.
+    """voices (S, N) plus the residual to the mixture (N,), split by energy: they sum to it.
 
-    With `gates` (S, N) only those get a share who take part, and where nobody does nobody gets any.
+    With `gates` (S, N) only people who take part get a share; where nobody does, it is left out.
     """
     energy = np.square(voices, dtype=np.float64).sum(1, keepdims=True)
     weight = energy if energy.sum() > 0 else np.ones_like(energy)
@@ -313,7 +314,7 @@ def write_tracks(
     residual: Path | None = None,
     sample_rate: int = SAMPLE_RATE,
 ) -> None:
-    """Write each track as a WAV file, and what they leave of the mixture to `residual`.
+    """Write each track as a WAV file, and the residual to the file `residual`.
 
     Where one would clip all are turned down alike, so that they still sum to the mixture. Memory
     does not grow with the length.
@@ -343,9 +344,9 @@ def _fitted(flags: np.ndarray, frames: int) -> np.ndarray:
 
 
 def _joined(held: np.ndarray, chunk: np.ndarray) -> np.ndarray:
-    """A chunk (S, n) whose first samples are cross-faded with what is held of the one before.
+    """A chunk (S, n) whose first samples are cross-faded with those held of the previous one.
 
-    The fade takes the middle half of what they share: both know little of their ends.
+    The fade takes the middle half of the overlap, because estimates are worst at a chunk's ends.
     """
     shared = held.shape[1]
     if not shared:

@@ -1,9 +1,8 @@
-"""A whole song from a score: windows of singing, placed at their time, of any length.
+"""Songs of any length from a score, made in windows.
 
-The song is cut at rests; a stretch of singing that is too long for one window is made from
-overlapping windows. Windows share the noise where they overlap (`PlacedNoise`), so their mels agree
-there and a cross-fade leaves no seam. Sound is handed out piece by piece: memory does not grow with
-the song.
+The song is cut at rests. A stretch of singing longer than one window is made from overlapping
+windows, which share the noise where they overlap (`PlacedNoise`) and are cross-faded. Sound is
+yielded piece by piece: memory does not grow with the song.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ class Stretch:
 
 
 @dataclass
-class Singer:
-    """Model, sampler and vocoder, ready to sing scores.
+class SongRenderer:
+    """Model, sampler and vocoder that turn scores into sound.
 
     Args:
         sampler: None sings the encoder's mean mu.
@@ -48,6 +47,7 @@ class Singer:
         longest: seconds of a window at most; `overlap`: seconds two windows share.
         min_rest: seconds of rest at which singing is interrupted.
         progress: called with the seconds of song done since the last call.
+        on_stretch: called with each stretch before its sound is made.
     """
 
     task: SingingSynthesis
@@ -62,6 +62,7 @@ class Singer:
     overlap: float = 2.0
     min_rest: float = 0.8
     progress: Callable[[float], None] = field(default=lambda seconds: None)
+    on_stretch: Callable[[Stretch], None] = field(default=lambda stretch: None)
 
     def wav(self, score: Score) -> Iterator[np.ndarray]:
         """The song's samples in consecutive pieces; together exactly the score's duration."""
@@ -81,9 +82,10 @@ class Singer:
         total = round(score.duration * spec.sample_rate)
         done = 0
         for stretch in self.stretches(score):
+            self.on_stretch(stretch)
             yield np.zeros(stretch.start * spec.hop - done, np.float32)
             sound = self._sound(stretch)[: total - stretch.start * spec.hop]
-            for first in range(0, len(sound), spec.sample_rate):  # what reads them stays small
+            for first in range(0, len(sound), spec.sample_rate):  # bounds the reader's memory
                 yield sound[first : first + spec.sample_rate]
             done = stretch.start * spec.hop + len(sound)
         yield np.zeros(total - done, np.float32)
@@ -127,7 +129,7 @@ class Singer:
 
 
 def _sung(score: Score, frames: int, rate: float, min_rest: float) -> list[tuple[int, int]]:
-    """Frames [start, end) of the stretches of singing between rests."""
+    """Frames [start, end) of the stretches between rests."""
     spans = score.lines(min_rest=min_rest, longest=float("inf"))
     return [(int(start * rate), min(round(end * rate), frames)) for start, end in spans]
 

@@ -1,9 +1,9 @@
-"""Which vocoder makes the sound: a part by its name, a trained one from its folder, a model's own.
+"""Choice of the vocoder: a registered part by name, a trained one from its folder, a model's own.
 
 An acoustic model's experiment folder may hold its vocoder:
 
-vocoder.yaml     {vocoder: griffin_lim | harmonic | neural ...} and the figures it was chosen by
-vocoder/         a copy of what `neural` is: config.yaml, assets/, weights; nothing of its training
+vocoder.yaml     {vocoder: griffin_lim | harmonic | neural ...} and the measurements behind the choice
+vocoder/         a copy of the vocoder `neural`: config.yaml, assets/, weights; no training state
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FALLBACK = "griffin_lim"
 
 @dataclass(frozen=True)
 class Named:
-    """A vocoder, what people call it, and twelve digits of its weights ("" where it has none)."""
+    """A vocoder, its name for messages, and twelve digits of its weights' hash ("" without weights)."""
 
     vocoder: Vocoder
     title: str
@@ -43,16 +43,17 @@ class Named:
 
 
 def find_vocoder(name: str | None, spec: MelSpec | None, model: Path | None = None) -> Named:
-    """The vocoder that a user names, for mels as `spec` describes; in eval mode.
+    """The vocoder of a name, for mel-spectrograms as described by `spec`; in eval mode.
 
     Args:
         name: a registered part (`griffin_lim`), a folder that `voicediff train` or `voicediff
-            import-checkpoint` wrote, one of BigVGAN's or Vocos' weights, `neural` (what lies in the model's folder), or None: what the
-            model was given by `voicediff choose-vocoder`, else Griffin-Lim.
-        spec: None takes what a folder says, for parts the default description.
+            import-checkpoint` wrote, published weights of BigVGAN or Vocos, `neural` (the one in the
+            model's folder), or None: the choice of `voicediff choose-vocoder`, else Griffin-Lim.
+        spec: None takes the folder's description, for parts the default one.
         model: experiment folder of the acoustic model.
 
-    Raises ConfigError for a name that is none, DataError where the mels disagree, naming the fields.
+    Raises ConfigError for an unknown name, DataError naming the fields in which the mel
+    descriptions differ.
     """
     name = chosen(model) if name is None else name
     if name == NEURAL:
@@ -80,20 +81,20 @@ def chosen(model: Path | None) -> str:
 
 
 def kept(model: Path) -> dict[str, Any]:
-    """What vocoder.yaml says: the choice, of what, and the figures."""
+    """The content of vocoder.yaml: the choice and its measurements."""
     path = model / CHOICE
     return read_yaml(path) if path.is_file() else {}
 
 
 def keep(model: Path, name: str, figures: Mapping[str, Any], folder: Path | None = None) -> None:
-    """Make a vocoder the model's own; with `folder`, its experiment is packed into the model's."""
+    """Make a vocoder the model's own; with `folder`, its experiment is copied into the model's."""
     if folder is not None:
         pack(folder, model / FOLDER)
     write_text(model / CHOICE, dump_yaml({"vocoder": name, **figures}))
 
 
 def pack(folder: Path, target: Path) -> None:
-    """Copy what inference needs of a vocoder's folder: no checkpoints, no logs."""
+    """Copy what inference needs of a vocoder's folder, without checkpoints and logs."""
     if folder.resolve() == target.resolve():
         return
     files = ["config.yaml", "versions.json", "import.yaml", "vocoder.safetensors"]
@@ -125,7 +126,7 @@ def _from_folder(folder: Path, spec: MelSpec | None, title: str) -> Named:
 def _trained(folder: Path) -> tuple[Vocoder, str]:
     task = experiment.load(folder).task
     if not isinstance(task, Vocoding):
-        raise DataError(f"{folder}: is not a vocoder's experiment; its task is of another kind")
+        raise DataError(f"{folder}: not an experiment of a vocoder; its task is another one")
     return task.vocoder, experiment.weights_hash(folder)
 
 

@@ -27,13 +27,13 @@ class Person:
 
     Attributes:
         face, mouth: boxes in pixels of the video.
-        found: in which share of its looks the detector found the face; 1 where boxes were given.
+        detection_rate: share of the examined frames in which the face was detected; 1 for given boxes.
     """
 
     face: Boxes
     mouth: Boxes
     name: str = ""
-    found: float = 1.0
+    detection_rate: float = 1.0
 
     def spans(self) -> list[tuple[int, int]]:
         """Frames [start, end) in which the person is seen, without the short breaks."""
@@ -119,7 +119,7 @@ def _person(group: list[Track], frames: int) -> Person:
         own = np.arange(track.first, min(track.last + 1, frames))
         boxes[own], valid[own] = smoothed(track.boxes_at(own)), True
     face = Boxes(boxes, valid)
-    return Person(face, mouth_of(face), found=_found(group))
+    return Person(face, mouth_of(face), detection_rate=_found(group))
 
 
 def _difference(a: list[Track], b: list[Track]) -> float:

@@ -105,7 +105,7 @@ if stage 4 "decoding"; then
   [ -z "$vocoder_finetune" ] || finetuned=$exp.vocoder
   case $vocoder in
     auto) candidates=(--vocoder griffin_lim harmonic "$vocoder_exp" ${finetuned:+"$finetuned"}) ;;
-    neural) candidates=(--take "${finetuned:-$vocoder_exp}") ;;
+    neural) candidates=(--select "${finetuned:-$vocoder_exp}") ;;
     *) candidates=() ;;
   esac
   [ ${#candidates[@]} -eq 0 ] ||

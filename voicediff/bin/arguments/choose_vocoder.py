@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="parts and folders to compare [griffin_lim harmonic]",
     )
-    parser.add_argument("--take", metavar="NAME", help="keep this one, whatever is measured")
+    parser.add_argument("--select", metavar="NAME", help="keep this one without measuring")
     parser.add_argument("--nfe", type=int, help="network calls [the sampler's own]")
     parser.add_argument("--seconds", type=float, default=60.0, help="of lines to measure [60]")
     parser.add_argument("--seed", type=int, default=0)

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vocoder", help="griffin_lim, harmonic, neural or a folder [the model's own]"
     )
     parser.add_argument(
-        "--beside", metavar="NAMES", help="other vocoders to compare, '' for none [all there are]"
+        "--compare", metavar="NAMES", help="other vocoders to compare, '' for none [all available]"
     )
     parser.add_argument("--nfe", default="0,1,2,4,10,50", help="network calls to compare, 0 is mu")
     parser.add_argument("--sampler", help="another sampler than the experiment's, by name")

@@ -7,48 +7,76 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, help="video, or a sound file with --face")
+    parser.add_argument("--model", required=True, type=Path, help="experiment folder")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write")
+    _add_people(parser)
+    _add_sampling(parser)
+    _add_output(parser)
+
+
+def _add_people(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("input", type=Path, help="video, or a sound file with --face")
-    add("--model", required=True, type=Path, help="experiment folder")
-    add("-o", "--out", required=True, type=Path, help="folder to write")
-    add("--boxes", type=Path, help="who is where: JSON or CSV; no faces are looked for then")
+    add("--boxes", type=Path, help="JSON or CSV file of face boxes; no faces are searched then")
     add(
         "--face",
         action="append",
         default=[],
         type=Path,
         metavar="PICTURE",
-        help="somebody who is heard but not seen; repeatable",
+        help="picture of a person who speaks but is not visible; repeatable",
     )
-    add("--people", type=int, help="how many people there are [found out]")
+    add("--people", type=int, help="number of visible people [as many as are found]")
     add(
         "--yunet",
         type=Path,
         metavar="ONNX",
-        help="YuNet's model file: finds more than Haar's faces",
+        help="YuNet's model file; it finds more faces than OpenCV's Haar cascade",
     )
     add(
-        "--smallest",
+        "--min-face",
         type=float,
         default=0.12,
-        help="face / shorter side of the picture [%(default)s]",
+        metavar="SHARE",
+        help="smallest face, as a share of the image's shorter side [%(default)s]",
     )
-    add("--start", type=float, default=0.0, metavar="S", help="begin at this second")
-    add("--end", type=float, metavar="S", help="end at this second")
-    add("--nfe", type=int, help="network calls; 0 takes the predictor alone [the model's]")
-    add("--sampler", help="another sampler than the experiment's, by name")
-    add("--noise-scale", type=float, help="standard deviation of noise [the model's]")
-    add("--samples", type=int, help="how often to draw, for the confidence [2 with a generator]")
-    add("--consistent", action="store_true", help="tracks sum to the input while anybody is seen")
-    add("--residual", action="store_true", help="also write what the tracks leave of the input")
-    add("--keep-unseen", action="store_true", help="do not silence people while they are not seen")
+    add("--start", type=float, default=0.0, metavar="S", help="first second to separate")
+    add("--end", type=float, metavar="S", help="last second to separate")
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--nfe", type=int, help="network evaluations; 0: predictor alone [the model's]")
+    add("--sampler", help="name of another sampler than the experiment's")
+    add("--noise-scale", type=float, help="standard deviation of the noise [the model's]")
     add(
-        "--sure",
+        "--samples",
+        type=int,
+        help="posterior samples for the confidence [2 with a generator, else 1]",
+    )
+    add("--seed", type=int, default=0, help="of the noise [%(default)s]")
+    add("--device", help="cpu, cuda ... [a GPU if there is one]")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--share-residual",
+        action="store_true",
+        help="split the residual among the tracks, so that they sum to the input",
+    )
+    add("--residual", action="store_true", help="also write the input minus all tracks")
+    add(
+        "--keep-unseen",
+        action="store_true",
+        help="do not silence people while they are not visible",
+    )
+    add(
+        "--ambiguity-threshold",
         type=float,
         metavar="SHARE",
-        help="how little two tracks must share to stay as they are; 0: all do [the model's]",
+        help="tracks that differ by less than this share of their energy are ambiguous: each gets "
+        "some of what the mixture holds of both; 0: none is [the model's]",
     )
-    add("--no-sync", action="store_true", help="take the video as it is, early or late")
+    add("--no-sync", action="store_true", help="do not correct a constant offset of the video")
     add("--no-video", action="store_true", help="write no mp4")
-    add("--seed", type=int, default=0, help="another seed, other noise")
-    add("--device", help="cpu, cuda ... [a GPU if there is one]")
