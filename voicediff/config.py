@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -91,22 +91,32 @@ def parse_yaml(text: str, name: str = "<text>") -> Any:
             loader.dispose()
 
 
-def read_yaml(path: str | Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+Convert = Callable[[Path, dict[str, Any], Mapping[str, Any]], dict[str, Any]]
+
+
+def read_yaml(
+    path: str | Path, convert: Convert | None = None, reading: tuple[Path, ...] = ()
+) -> dict[str, Any]:
     """Read a configuration file whose top level is a mapping. Raises ConfigError.
 
-    `base: FILE` in it names a file beside it that is read first; see `layered`. `seen` holds the
-    files that are being read, so that two that name each other are found.
+    `base: FILE` in it names a file beside it that is read first; see `layered`.
+
+    Args:
+        convert: replaces the content of each file, `convert(path, content, content of its base)`.
+        reading: files that are being read, to detect two that name each other.
     """
     path = Path(path)
-    if path.resolve() in seen:
+    if path.resolve() in reading:
         raise ConfigError(f"{path}: base: leads back to this file")
-    config = _read_mapping(path)
-    if "base" not in config:
-        return config
-    base = config.pop("base")
-    if not isinstance(base, str):
-        raise ConfigError(f"{path}: base: expected the name of a file, found {base!r}")
-    return layered(read_yaml(path.parent / base, (*seen, path.resolve())), config)
+    config, base = _read_mapping(path), None
+    if "base" in config:
+        name = config.pop("base")
+        if not isinstance(name, str):
+            raise ConfigError(f"{path}: base: expected the name of a file, found {name!r}")
+        base = read_yaml(path.parent / name, convert, (*reading, path.resolve()))
+    if convert is not None:
+        config = convert(path, config, base or {})
+    return config if base is None else layered(base, config)
 
 
 def layered(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_features_of_other_mels_are_caught(tmp_path, capsys):
 
 def test_a_vocoder_passes_gates_of_its_own(tmp_path):
     task = {"name": "vocoder", "vocoder": {"name": "vocos_source", "channels": 16, "layers": 1}}
-    phase = {"name": "spectral", "turns": ["spectral"], "steps": 1000}
+    phase = {"name": "spectral", "targets": ["spectral"], "steps": 1000}
     model = written(
         tmp_path / "exp", Config(Spec(task, "task"), training={"phases": [phase]}), 1000
     )

@@ -112,7 +112,7 @@ def test_check_builds_everything_and_counts(tmp_path, capsys):
     conf = tmp_path / "conf.yaml"
     text = (
         "import: [toy_parts.py]\ntask: {name: toy, hidden: 5}\nsampler: {name: heun}\n"
-        "training:\n  phases: [{name: a, turns: [restore], steps: 3}]\n"
+        "training:\n  phases: [{name: a, targets: [restore], steps: 3}]\n"
     )
     conf.write_text(text)
     assert main(["check", str(conf)]) == 0

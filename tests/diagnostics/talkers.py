@@ -30,7 +30,7 @@ TASK = {
     "sde": {"name": "bridge"},
     "objective": {"name": "data"},
 }
-PHASE = {"name": "predictor", "turns": ["predictor"], "steps": 40, "batch_size": 2}
+PHASE = {"name": "predictor", "targets": ["predictor"], "steps": 40, "batch_size": 2}
 PHASE |= {"optimizer": {"name": "muon", "lr": 1e-2}, "data": {"frames": FRAMES}}
 
 

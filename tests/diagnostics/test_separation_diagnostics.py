@@ -152,13 +152,13 @@ def test_tokens_and_a_generator_alone_have_a_clock_too(folder):
     decoder = {"name": "ncsnpp", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
     decoder |= {"cross_attention": [64], "heads": 2, "head_size": 4, "pyramid": False}
     alone = talkers.experiment(
-        folder, predictor=None, decoder=decoder, decoder_sees=["mixture", "lips_tokens"]
+        folder, predictor=None, decoder=decoder, decoder_conditions=["mixture", "lips_tokens"]
     )
     assert av_sync.flash_and_click(alone.task, {"frames": 30}, 8).passed
 
 
 def test_a_model_without_lips_has_no_clock(folder):
-    deaf = talkers.experiment(folder, encoders={}, predictor_sees=[], decoder_sees=["mixture"])
+    deaf = talkers.experiment(folder, encoders={}, predictor_conditions=[], decoder_conditions=["mixture"])
     assert av_sync.flash_and_click(deaf.task, {}).passed is None
 
 

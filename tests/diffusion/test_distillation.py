@@ -69,7 +69,7 @@ def pair(process="vp_mean"):
     ends = {"flow": (0.02, 0.98), "vp_mean": (0.01, 0.8)}[process]
     sde = build("sde", {"name": process, "t_min": ends[0], "t_max": ends[1]})
     student = Diffusion(
-        Affine(), sde, build("objective", {"name": "edm"}), {"name": "uniform", "at_end": 0.3}
+        Affine(), sde, build("objective", {"name": "edm"}), {"name": "uniform", "t_max_share": 0.3}
     )
     asked = build("objective", {"name": "data", "residual": False})
     options = DistillationOptions(steps=10, target=0.8, sampler={"name": "dpm_solver", "steps": 8})

@@ -326,7 +326,7 @@ def test_windows_with_too_large_overlap_raise():
 @pytest.mark.parametrize("name", ["uniform", "logit_normal", "log_snr", "log_normal"])
 @pytest.mark.parametrize("sde", ["vp_mean", "bridge", "edm"])
 def test_times_follow_their_distribution_item_by_item(sde, name):
-    process, times = build("sde", {"name": sde}), build("times", {"name": name, "at_end": 0.0})
+    process, times = build("sde", {"name": sde}), build("times", {"name": name, "t_max_share": 0.0})
     size = 2000
     t = times.draw(process, SeededNoise(range(size)), torch.zeros(size, 1))
     assert t.min() >= process.t_min and t.max() <= process.t_max
@@ -349,7 +349,7 @@ def test_times_follow_their_distribution_item_by_item(sde, name):
 
 def test_a_share_of_times_is_the_end_where_sampling_starts():
     process = build("sde", {"name": "bridge"})
-    times = build("times", {"name": "uniform", "at_end": 0.25})
+    times = build("times", {"name": "uniform", "t_max_share": 0.25})
     t = times.draw(process, SeededNoise(range(1000)), torch.zeros(1000, 1))
     assert (t == t.new_tensor(process.t_max)).float().mean().item() == pytest.approx(0.25, abs=0.04)
 

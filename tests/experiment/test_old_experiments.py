@@ -198,7 +198,7 @@ def test_old_experiments_compute_what_they_did(name, run):
 def test_the_training_section_is_read(name, steps):
     """The fewest steps of each phase, among options whose names may change."""
     training = read_training(experiment.load(FOLDER / name / "exp").config)
-    assert [phase.least for phase in training.phases] == steps
+    assert [phase.min_steps for phase in training.phases] == steps
 
 
 def test_an_interrupted_training_resumes(tmp_path, monkeypatch):

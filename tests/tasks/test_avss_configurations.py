@@ -71,7 +71,7 @@ def narrowed(path):
 def test_trains_a_step_of_each_turn_and_separates(path):
     config = read_config(path, narrowed(path))
     task, training = config.build_task(), read_training(config)
-    voices = training.phases[-1].data.get("voices", 2)
+    voices = training.phases[-1].data.get("num_speakers", 2)
     batch, done = batch_of(voices), set()
     for target in (target for targets in build_targets(training, task) for target in targets):
         if target.name in done:
@@ -152,6 +152,6 @@ def mixtures_seen(name):
 def test_who_is_compared_sees_the_same_data(name):
     assert mixtures_seen(name) == mixtures_seen("train_mini")
     ours, theirs = (read_yaml(CONF / f"{n}.yaml")["task"] for n in (name, "train_mini"))
-    for what in ("stft", "faults"):
+    for what in ("stft", "augmentation"):
         assert ours[what] == theirs[what]
     assert ours["encoders"] == theirs["encoders"]

@@ -109,7 +109,7 @@ def learns(task, target, batch):
 def test_every_decoder_trains_and_separates(case):
     decoder, sees = DECODERS[case]
     process = BRIDGE if "transformer" in case else OUVE
-    task = made(encoders=encoders(sees), decoder=decoder, decoder_sees=sees, **process)
+    task = made(encoders=encoders(sees), decoder=decoder, decoder_conditions=sees, **process)
     batch = batch_of()
     reached = learns(task, "generator", batch)
     assert any(n.startswith("lips.") for n in reached)
@@ -126,15 +126,17 @@ def test_every_decoder_trains_and_separates(case):
 def test_every_predictor_trains_in_separation(case):
     predictor, sees = PREDICTORS[case]
     losses = {"si_sdr": 1.0, "stft": 0.5, "spectrum": 1.0}
-    task = made(encoders=encoders(sees), predictor=predictor, predictor_sees=sees, losses=losses)
+    task = made(
+        encoders=encoders(sees), predictor=predictor, predictor_conditions=sees, losses=losses
+    )
     reached = learns(task, "predictor", batch_of())
     assert any(n.startswith("lips.") for n in reached)
     assert any(n.startswith("identity.") for n in reached) == any("identity" in s for s in sees)
 
 
 def test_one_voice_in_noise_is_enhanced_without_a_video():
-    task = made(predictor=PREDICTORS["ncsnpp"][0], predictor_sees=[], decoder=NCSNPP, **OUVE,
-                decoder_sees=["mixture"])  # fmt: skip
+    task = made(predictor=PREDICTORS["ncsnpp"][0], predictor_conditions=[], decoder=NCSNPP, **OUVE,
+                decoder_conditions=["mixture"])  # fmt: skip
     assert set(task.targets) == {"predictor", "generator", "joint"}
     batch = batch_of(voices=1)
     learns(task, "joint", batch)
@@ -146,14 +148,20 @@ def test_one_voice_in_noise_is_enhanced_without_a_video():
 BOTH = {
     "predictor": {**NCSNPP, "centred": False},
     "decoder": NCSNPP,
-    "predictor_sees": ["lips"],
-    "decoder_sees": ["mixture", "lips", "identity"],
+    "predictor_conditions": ["lips"],
+    "decoder_conditions": ["mixture", "lips", "identity"],
     **BRIDGE,
 }
 
 
 def test_the_joint_loss_is_the_sum_of_its_parts():
-    losses = {"si_sdr": 0.0, "spectrum": 0.7, "envelope": 0.1, "caution": 0.0, "generator": 0.3}
+    losses = {
+        "si_sdr": 0.0,
+        "spectrum": 0.7,
+        "envelope": 0.1,
+        "degradation_penalty": 0.0,
+        "generator": 0.3,
+    }
     task = made(encoders={"lips": LIPS, "identity": FACE}, losses=losses, **BOTH).train()
     batch = batch_of()
     joint, predictor, generator = (task(batch, t) for t in ("joint", "predictor", "generator"))
@@ -222,8 +230,10 @@ def test_a_voice_without_a_face_is_separated_and_the_face_tells_otherwise():
 
 
 def test_an_encoder_that_is_not_there_is_named():
-    with pytest.raises(ConfigError, match=r"decoder_sees: names `lips_tokens`, but .* no `lips`"):
-        made(decoder=NCSNPP, decoder_sees=["lips_tokens"], **OUVE)
+    with pytest.raises(
+        ConfigError, match=r"decoder_conditions: names `lips_tokens`, but .* no `lips`"
+    ):
+        made(decoder=NCSNPP, decoder_conditions=["lips_tokens"], **OUVE)
     with pytest.raises(ConfigError, match="may have `lips` and `identity`, has"):
         made(encoders={"mouth": LIPS}, decoder=NCSNPP, **OUVE)
 
@@ -232,7 +242,7 @@ def test_an_encoder_that_is_not_there_is_named():
 @torch.no_grad()
 def test_tokens_of_a_short_item_do_not_depend_on_a_long_neighbour(case):
     decoder, sees = DECODERS[case]
-    task = made(encoders=encoders(sees), decoder=decoder, decoder_sees=sees, **OUVE).eval()
+    task = made(encoders=encoders(sees), decoder=decoder, decoder_conditions=sees, **OUVE).eval()
     together, alone = batch_of((6, 3)), batch_of((6, 3))
     alone = {k: v[1:] for k, v in alone.items()}
     for name, size in (("mixture", 3 * 640), ("sources", 3 * 640), ("mouth", 3), ("valid", 3)):

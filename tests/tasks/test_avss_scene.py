@@ -72,7 +72,7 @@ def test_of_three_voices_only_the_two_that_are_alike_are_in_doubt():
 
 def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
     task, batch = task_with("lips"), batch_of()
-    plain, task.sure = separated(task, batch), 1.0
+    plain, task.ambiguity_threshold = separated(task, batch), 1.0
     wanted = in_doubt(plain, batch["mixture"], 1.0)
     assert not torch.allclose(wanted, plain, atol=1e-3)
     torch.testing.assert_close(separated(task, batch), wanted, atol=1e-5, rtol=1e-4)
@@ -83,7 +83,7 @@ def test_a_faint_copy_of_a_voice_puts_neither_in_doubt():
     assert in_doubt(voices, torch.randn(1, 4000, dtype=torch.float64), 0.5).equal(voices)
 
 
-@pytest.mark.parametrize("sure", [-0.1, 1.5])
-def test_a_share_of_doubt_that_is_none_is_refused(sure):
-    with pytest.raises(ConfigError, match=r"task\.sure"):
-        task_with("lips", sure=sure)
+@pytest.mark.parametrize("threshold", [-0.1, 1.5])
+def test_a_threshold_that_is_no_share_is_refused(threshold):
+    with pytest.raises(ConfigError, match=r"task\.ambiguity_threshold"):
+        task_with("lips", ambiguity_threshold=threshold)

@@ -34,7 +34,7 @@ def sing(task, steps=2, **options):
 
 
 GUIDED = (
-    "task.decoder_sees=[text, pitch, harmonics]",
+    "task.decoder_conditions=[text, pitch, harmonics]",
     "task.diffusion.drop={text: 0.1, pitch: 0.2}",
 )
 

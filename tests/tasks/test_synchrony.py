@@ -9,7 +9,7 @@ import torch
 from voicediff.inference.separation import Scene
 from voicediff.tasks.avss.synchrony import Synchrony, evidence, find_lags, moved
 
-OPTIONS = Synchrony(reach=8)
+OPTIONS = Synchrony(max_lag=8)
 
 
 def loudness(voices: int, frames: int, seed: int = 0) -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_one_and_three_voices():
 def test_lips_that_tell_nothing_stay_where_they_are():
     told, heard = loudness(2, 50, seed=5), loudness(1, 50, seed=6)[0]
     seen = torch.ones(2, 50, dtype=torch.bool)
-    doubtful = Synchrony(reach=8, moved=10.0)
+    doubtful = Synchrony(max_lag=8, lag_penalty=10.0)
     assert find_lags(told, heard, seen, doubtful) == (0, 0)
     voices = loudness(2, 60)
     told = torch.stack([late(v, 4) for v in voices])

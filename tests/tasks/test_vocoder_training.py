@@ -28,10 +28,10 @@ TINY = {
     },
     "training": {
         "phases": [
-            {"name": "spectral", "turns": ["spectral"], "steps": 3, "batch_size": 2},
+            {"name": "spectral", "targets": ["spectral"], "steps": 3, "batch_size": 2},
             {
                 "name": "adversarial",
-                "turns": ["discriminator", "generator"],
+                "targets": ["discriminator", "generator"],
                 "steps": 4,
                 "batch_size": 2,
                 "data": {"crop": 0.2, "speed": [0.8, 1.25], "gain": 6.0, "noise": [-70, -60]},

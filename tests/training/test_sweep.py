@@ -16,7 +16,7 @@ from voicediff.config import dump_yaml
 
 pytest.importorskip("optuna")
 
-PHASE = {"name": "first", "turns": ["restore"], "steps": 3, "batch_size": 4}
+PHASE = {"name": "first", "targets": ["restore"], "steps": 3, "batch_size": 4}
 CONFIG = {
     "import": ["toy_parts.py"],
     "task": {"name": "toy"},

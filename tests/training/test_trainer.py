@@ -32,10 +32,10 @@ CONFIG = {
     "task": {"name": "toy", "dropout": 0.2},
     "training": {
         "phases": [
-            {"name": "first", "turns": ["restore"], "steps": 9, "batch_size": 4, "accumulate": 2},
+            {"name": "first", "targets": ["restore"], "steps": 9, "batch_size": 4, "accumulate": 2},
             {
                 "name": "second",
-                "turns": ["critic", "fool"],
+                "targets": ["critic", "fool"],
                 "steps": 8,
                 "batch_size": 5,
                 "data": {"crop": 6},
@@ -170,7 +170,7 @@ def start_method(request):
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"], indirect=True)
 def test_workers_that_are_started_anew_give_the_same(place, start_method):
     """As Python 3.14, macOS and Windows do; the user's part file has to be imported there too."""
-    phases = "'training.phases=[{name: first, turns: [restore], steps: 3, batch_size: 4}]'"
+    phases = "'training.phases=[{name: first, targets: [restore], steps: 3, batch_size: 4}]'"
     assert train(place, "alone", phases) == 0
     assert train(place, "helped", f"training.workers=1 {phases}") == 0
     assert_same(place, "alone", "helped")
@@ -287,18 +287,18 @@ def test_each_turn_trains_its_own_parameters_and_frozen_ones_stay(place):
 
     critic = {"critic.weight", "critic.bias"}
     net = {name for name in start if name.startswith("net.")}
-    assert moved("critic", "turns: [critic]") == critic
-    assert moved("both", "turns: [critic, fool]") == critic | net
-    assert moved("frozen", "turns: [all], freeze: [net.0, critic]") == (
+    assert moved("critic", "targets: [critic]") == critic
+    assert moved("both", "targets: [critic, fool]") == critic | net
+    assert moved("frozen", "targets: [all], freeze: [net.0, critic]") == (
         {"net.3.weight", "net.3.bias", "embedding.weight"}
     )
 
 
 def test_a_phase_starts_from_the_averaged_weights_of_the_one_before(place):
-    train(place, "one", "'training.phases=[{name: first, turns: [restore], steps: 7}]'")
-    second = "{name: second, turns: [critic], steps: 1, freeze: []}"
+    train(place, "one", "'training.phases=[{name: first, targets: [restore], steps: 7}]'")
+    second = "{name: second, targets: [critic], steps: 1, freeze: []}"
     train(
-        place, "two", f"'training.phases=[{{name: first, turns: [restore], steps: 7}}, {second}]'"
+        place, "two", f"'training.phases=[{{name: first, targets: [restore], steps: 7}}, {second}]'"
     )
     averaged, after = weights(place, "one", "ema"), weights(place, "two")
     assert not torch.equal(averaged["net.0.weight"], weights(place, "one")["net.0.weight"])
@@ -414,7 +414,7 @@ def test_fine_tuning_takes_what_fits_and_says_what_not(place, capsys):
     said = capsys.readouterr().err
     assert f"weights taken from {place / 'a'}; not taken: 3" in said
     assert "  net.0.weight is (8, 4), the model has (9, 4)" in said
-    only = "'training.phases=[{name: x, turns: [restore], steps: 1}]' 'training.ema.decay=0'"
+    only = "'training.phases=[{name: x, targets: [restore], steps: 1}]' 'training.ema.decay=0'"
     assert train(place, "c", only, "--init-from", str(place / "a")) == 0
     best = read_weights(place / "a/best.safetensors", "ema")[0]
     assert torch.equal(weights(place, "c")["critic.weight"], best["critic.weight"])
@@ -428,8 +428,8 @@ def test_fine_tuning_takes_what_fits_and_says_what_not(place, capsys):
             "training.phasess: no such option of training; did you mean 'phases'?",
         ),
         (
-            "training.phases.first.turns=[restor]",
-            "training.phases[0].turns.restor: no such option; did you mean 'restore'?",
+            "training.phases.first.targets=[restor]",
+            "training.phases[0].targets.restor: no such option; did you mean 'restore'?",
         ),
         (
             "training.phases.second.optimizers.critic.lr=fast",
@@ -501,7 +501,7 @@ def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypat
     monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
     clock = iter([0.0, 0.0, 100.0])  # the end is set, training begins, the first phase is done
     monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    assert train(place, "a", f"{LONG} training.minutes=2 training.phases.first.least=50") == 0
+    assert train(place, "a", f"{LONG} training.minutes=2 training.phases.first.min_steps=50") == 0
     phases = read_config(place / "a/config.yaml").training["phases"]
     assert [phase["steps"] for phase in phases] == [50, 6]  # 50 x 2 s + 6 x 3 s of 120 s
 

@@ -25,7 +25,7 @@ CONFIG = {
     "seed": 3,
     "task": {"name": "toy"},
     "training": {
-        "phases": [{"name": "only", "turns": ["restore"], "steps": 7, "batch_size": 4}],
+        "phases": [{"name": "only", "targets": ["restore"], "steps": 7, "batch_size": 4}],
         "log_every": 1,
         "checkpoint_every": 2,
         "validate_every": 4,

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         for part, size in parameter_counts(task).items():
             print(f"  {part:40} {size:>13,}")
         for phase in training.phases:
-            print(f"  phase {phase.name}: {phase.steps} steps of {', '.join(phase.turns)}")
+            print(f"  phase {phase.name}: {phase.steps} steps of {', '.join(phase.targets)}")
 
 
 def parameter_counts(task) -> dict[str, int]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voicediff.data.separation.augmentation import VideoFaults
+from voicediff.data.separation.augmentation import VideoAugmentation
 from voicediff.data.separation.clips import Clip, write_clip
 from voicediff.data.separation.dataset import MixtureOptions
 from voicediff.data.separation.mixtures import PROTOCOLS, Entry
@@ -105,11 +105,11 @@ def write_flashes(folder: Path, frames: int) -> None:
 @contextmanager
 def undisturbed(task: SpeechSeparation) -> Iterator[None]:
     """Within the block training does not disturb its videos."""
-    kept, task.faults = task.faults, VideoFaults()
+    kept, task.augmentation = task.augmentation, VideoAugmentation()
     try:
         yield
     finally:
-        task.faults = kept
+        task.augmentation = kept
 
 
 @contextmanager

@@ -16,18 +16,18 @@ class Times(ABC):
     """A distribution of training times on [t_min, t_max].
 
     Args:
-        at_end: share of samples at t_max itself, where sampling starts; a few percent improve
+        t_max_share: share of samples at t_max itself, where sampling starts; a few percent improve
             processes that start at mu (`bridge`, `flow` from mu).
     """
 
-    def __init__(self, at_end: float = 0.0):
-        self.at_end = at_end
+    def __init__(self, t_max_share: float = 0.0):
+        self.t_max_share = t_max_share
 
     def draw(self, sde: SDE, noise: Noise, like: Tensor) -> Tensor:
         """One time per item (B,), from the item's own noise; like (B, ...) gives batch and device."""
         z = noise(torch.zeros(len(like), 2))  # on the CPU: not every device has ndtr
         t = self.from_normal(sde, z[:, 0]).clamp(sde.t_min, sde.t_max)
-        ends = torch.special.ndtr(z[:, 1]) < self.at_end
+        ends = torch.special.ndtr(z[:, 1]) < self.t_max_share
         return torch.where(ends, sde.t_max, t).to(like.device)
 
     @abstractmethod
@@ -47,8 +47,8 @@ class UniformTimes(Times):
 class LogitNormalTimes(Times):
     """Logit-normal: t = sigmoid(mean + std z), more samples at medium t, for `flow` (Esser et al. 2024)."""
 
-    def __init__(self, mean: float = 0.0, std: float = 1.0, at_end: float = 0.0):
-        super().__init__(at_end)
+    def __init__(self, mean: float = 0.0, std: float = 1.0, t_max_share: float = 0.0):
+        super().__init__(t_max_share)
         self.mean, self.std = mean, std
 
     def from_normal(self, sde: SDE, z: Tensor) -> Tensor:
@@ -69,8 +69,8 @@ class LogSNRTimes(Times):
 class LogNormalTimes(Times):
     """Log-normal sigma / a: the training distribution of EDM (Karras et al. 2022, Table 1)."""
 
-    def __init__(self, mean: float = -1.2, std: float = 1.2, at_end: float = 0.0):
-        super().__init__(at_end)
+    def __init__(self, mean: float = -1.2, std: float = 1.2, t_max_share: float = 0.0):
+        super().__init__(t_max_share)
         self.mean, self.std = mean, std
 
     def from_normal(self, sde: SDE, z: Tensor) -> Tensor:

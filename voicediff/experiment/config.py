@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from voicediff.config import dump_yaml, only_keys, override, plain, read_yaml
 from voicediff.errors import ConfigError
+from voicediff.experiment.conversion import converted, converted_path, described, task_name
 from voicediff.files import write_text
 from voicediff.registry import Spec, build, import_parts
 from voicediff.tasks.base import Task
@@ -52,9 +54,13 @@ class Config:
 
 
 def read_config(path: str | Path, assignments: Iterable[str] = ()) -> Config:
-    """Read a configuration, apply overrides and import the parts it names. Raises ConfigError."""
+    """Read a configuration, apply overrides and import the parts it names. Raises ConfigError.
+
+    Options may have their names of earlier versions, see `voicediff.experiment.conversion`.
+    """
     path = Path(path)
-    content = override(read_yaml(path), assignments)
+    content = read_yaml(path, _with_new_names)
+    content = override(content, _with_new_paths(assignments, task_name(content)))
     allowed = ("import", "seed", "task", "sampler", "training", "loggers")
     only_keys(content, allowed, "")
     if not isinstance(content.get("task"), Mapping):
@@ -96,7 +102,7 @@ def differences(folder: Path, config: Config) -> list[str]:
 
     Where batches are loaded and what is logged where may change freely.
     """
-    old, new = read_yaml(folder / "config.yaml"), config.resolved()
+    old, new = read_yaml(folder / "config.yaml", _with_new_names), config.resolved()
     for content in (old, new):
         content.pop("loggers", None)
         content.get("training", {}).pop("workers", None)
@@ -113,6 +119,24 @@ def differences(folder: Path, config: Config) -> list[str]:
         if key not in before or key not in now or before[key] != now[key]:
             found.append(f"{key} ({before.get(key, 'absent')}, now {now.get(key, 'absent')})")
     return found
+
+
+def _with_new_names(path: Path, own: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's content with the present option names; warns unless an experiment folder holds it."""
+    content, renamed = converted(own, task_name(base))
+    if renamed and not (path.parent / "versions.json").is_file():
+        print(f"{path}: {described(renamed)}", file=sys.stderr)
+    return content
+
+
+def _with_new_paths(assignments: Iterable[str], task: str) -> Iterable[str]:
+    """Overrides with the present option names; warns of old ones."""
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        new = converted_path(path, task)
+        if new != path:
+            print(described({path: new}), file=sys.stderr)
+        yield f"{new}{equals}{value}"
 
 
 def _section(value: Any, at: str) -> dict[str, Any]:

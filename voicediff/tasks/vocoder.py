@@ -43,7 +43,7 @@ class Vocoding(Task):
         mel: the mel description, handed to the vocoder.
         discriminators: critics by any name; none for spectral training alone.
         resolutions: samples of the windows of the STFT loss.
-        spectral_weight, mel_weight, fooling_weight, feature_weight: of the losses.
+        spectral_weight, mel_weight, adversarial_weight, feature_weight: of the losses.
         assets: folder with the mel settings of the features (given).
     """
 
@@ -62,7 +62,7 @@ class Vocoding(Task):
         resolutions: tuple[int, ...] = RESOLUTIONS,
         spectral_weight: float = 1.0,
         mel_weight: float = 2.0,
-        fooling_weight: float = 1.0,
+        adversarial_weight: float = 1.0,
         feature_weight: float = 2.0,
         assets: Path | None = None,
     ):
@@ -71,7 +71,7 @@ class Vocoding(Task):
             read_mel_spec(assets).require(mel, f"{assets}/mel.yaml", "the configuration (task.mel)")
         self.mel, self.resolutions = mel, resolutions
         self.spectral_weight, self.mel_weight = spectral_weight, mel_weight
-        self.fooling_weight, self.feature_weight = fooling_weight, feature_weight
+        self.adversarial_weight, self.feature_weight = adversarial_weight, feature_weight
         self.vocoder = build("vocoder", vocoder, spec=mel)
         self.discriminators = nn.ModuleDict(
             {name: build("discriminator", spec) for name, spec in discriminators.items()}
@@ -121,7 +121,7 @@ class Vocoding(Task):
                 "fooling": fooling_loss(of_made),
                 "feature": feature_loss(of_natural, of_made),
             }
-            weights |= {"fooling": self.fooling_weight, "feature": self.feature_weight}
+            weights |= {"fooling": self.adversarial_weight, "feature": self.feature_weight}
         return self._losses(terms, weights, batch)
 
     def make(self, batch: Batch) -> Tensor:

@@ -199,4 +199,4 @@ class Clock(Logger):
 def _shortened(phase: Phase, wanted: int, shares: dict[str, float]) -> Phase:
     """The phase with its share of the steps wanted, but not less than its least."""
     share = shares.get(phase.name, 1.0)
-    return replace(phase, steps=max(min(phase.least, wanted), round(share * wanted)))
+    return replace(phase, steps=max(min(phase.min_steps, wanted), round(share * wanted)))

@@ -59,18 +59,18 @@ def muon(
     weight_decay: float = 0.01,
     adam_lr: float | None = None,
     betas: tuple[float, float] = (0.9, 0.99),
-    largest: int | None = None,
+    max_side: int | None = None,
 ) -> torch.optim.Optimizer:
     """Orthogonalised momentum for matrices and kernels (Jordan et al. 2024), AdamW for the rest.
 
     Kernels count as matrices (out, in x window). Updates are scaled to AdamW's size (Liu et al.
     2025), so both take the same learning rate; `adam_lr` sets another for the rest. Matrices whose
-    shorter side is above `largest` are left to AdamW: orthogonalising costs side^2 times the other
+    shorter side is above `max_side` are left to AdamW: orthogonalising costs side^2 times the other
     side, on a CPU more than the gradient does.
     """
 
     def is_matrix(p: nn.Parameter) -> bool:
-        return p.dim() >= 2 and (largest is None or min(len(p), p.numel() // len(p)) <= largest)
+        return p.dim() >= 2 and (max_side is None or min(len(p), p.numel() // len(p)) <= max_side)
 
     matrices = [p for p in parameters if is_matrix(p)]
     rest = [p for p in parameters if not is_matrix(p)]

@@ -25,12 +25,12 @@ class Phase:
     optimizer, schedule: for all targets; `optimizers` overrides by target.
     clip: largest norm of the gradient, or null.
     freeze: prefixes of parameters that stay as they are.
-    least: steps that it keeps where `training.minutes` shortens the training.
+    min_steps: fewest steps where `training.minutes` shortens the training.
     data: options of the task's dataset.
     """
 
     name: str
-    turns: list[str]
+    targets: list[str]
     steps: int
     batch_size: int = 16
     accumulate: int = 1
@@ -40,7 +40,7 @@ class Phase:
     schedule: Spec = field(default_factory=lambda: {"name": "constant"})
     clip: float | None = 1.0
     freeze: list[str] = field(default_factory=list)
-    least: int = 1
+    min_steps: int = 1
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -92,9 +92,9 @@ class Training:
             raise ConfigError(f"training.phases: a name stands twice in {', '.join(names)}")
         for number, phase in enumerate(self.phases):
             at = f"training.phases[{number}]"
-            _at_least(phase, at, 1, "steps", "batch_size", "accumulate", "sort_pool", "least")
-            if not phase.turns:
-                raise ConfigError(f"{at}.turns: empty; name at least one target of the task")
+            _at_least(phase, at, 1, "steps", "batch_size", "accumulate", "sort_pool", "min_steps")
+            if not phase.targets:
+                raise ConfigError(f"{at}.targets: empty; name at least one target of the task")
 
 
 def read_training(config: Config) -> Training:

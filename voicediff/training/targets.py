@@ -36,15 +36,15 @@ class OptimizationTarget:
 def build_targets(training: Training, task: Task) -> list[list[OptimizationTarget]]:
     """The targets of every phase, so that a mistake in the last phase is found before the first."""
     return [
-        [_target(phase, name, task, f"training.phases[{number}]") for name in phase.turns]
+        [_target(phase, name, task, f"training.phases[{number}]") for name in phase.targets]
         for number, phase in enumerate(training.phases)
     ]
 
 
 def _target(phase: Phase, name: str, task: Task, at: str) -> OptimizationTarget:
-    only_keys(dict.fromkeys(phase.turns), task.targets, f"{at}.turns")
-    only_keys(phase.optimizers, phase.turns, f"{at}.optimizers")
-    parameters = _parameters(task, task.targets[name], phase.freeze, f"{at}.turns.{name}")
+    only_keys(dict.fromkeys(phase.targets), task.targets, f"{at}.targets")
+    only_keys(phase.optimizers, phase.targets, f"{at}.optimizers")
+    parameters = _parameters(task, task.targets[name], phase.freeze, f"{at}.targets.{name}")
     place = f"{at}.optimizers.{name}" if name in phase.optimizers else f"{at}.optimizer"
     optimizer = build(
         "optimizer", phase.optimizers.get(name, phase.optimizer), at=place, parameters=parameters
@@ -61,7 +61,7 @@ def _parameters(
     for prefix in freeze:
         if not any(name.startswith(prefix) for name in named):
             raise ConfigError(
-                f"{at.partition('.turns')[0]}.freeze: no parameter begins with {prefix!r}; "
+                f"{at.partition('.targets')[0]}.freeze: no parameter begins with {prefix!r}; "
                 f"they begin with {', '.join(sorted({n.partition('.')[0] for n in named}))}"
             )
     found = [

@@ -30,7 +30,7 @@ class MultiPeriod(Discriminator):
 
     Args:
         periods: samples; primes see different folds.
-        channels: of the first layer, growing by `growth` up to `most`.
+        channels: of the first layer, growing by `growth` up to `max_channels`.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class MultiPeriod(Discriminator):
         periods: tuple[int, ...] = (2, 3, 5, 7, 11),
         channels: int = 32,
         growth: int = 4,
-        most: int = 1024,
+        max_channels: int = 1024,
     ):
         super().__init__()
-        self.sides = nn.ModuleList(_Period(p, channels, growth, most) for p in periods)
+        self.sides = nn.ModuleList(_Period(p, channels, growth, max_channels) for p in periods)
 
     def forward(self, wav: Tensor) -> Verdict:
         return [side(wav) for side in self.sides]
@@ -65,12 +65,12 @@ class MultiResolution(Discriminator):
 
 
 class _Period(nn.Module):
-    def __init__(self, period: int, channels: int, growth: int, most: int):
+    def __init__(self, period: int, channels: int, growth: int, max_channels: int):
         super().__init__()
         self.period = period
         widths = [1, channels]
         while len(widths) < 5:
-            widths.append(min(widths[-1] * growth, most))
+            widths.append(min(widths[-1] * growth, max_channels))
         self.layers = nn.ModuleList(_conv(a, b, (5, 1), (3, 1)) for a, b in pairwise(widths))
         self.layers.append(_conv(widths[-1], widths[-1], (5, 1), (1, 1)))
         self.last = _conv(widths[-1], 1, (3, 1), (1, 1))

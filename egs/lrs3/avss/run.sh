@@ -10,7 +10,7 @@ stage=1 stop_stage=5
 ngpu=auto nj=$(getconf _NPROCESSORS_ONLN) num_nodes=1
 lrs3_root=$LRS3 vox2_root=$VOX2 grid_root=$GRID clip2spk= splits=
 minutes=30 speakers= seed=1 skip_bad=
-voices=2 mixtures=96 noise=
+num_speakers=2 mixtures=96 noise=
 boxes=auto yunet=
 train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference_tag=
 list=own nfe=0,1,2,4 robustness_mixtures=18 samples=2 examples=6 skip_train=
@@ -26,7 +26,7 @@ usage="usage: ./run.sh [options]     everything from data to a page with separat
   --minutes M            size of the mini corpus in minutes of speech [$minutes]
   --speakers N           people in the mini corpus [120 for 30 minutes]
   --seed S               of the mini corpus, splits and lists [$seed]
-  --voices N             people in a mixture; 1 is enhancement and wants --noise [$voices]
+  --num-speakers N       speakers in a mixture; 1 is enhancement and needs --noise [$num_speakers]
   --mixtures N           mixtures in each list [$mixtures]
   --noise RANGE          add pink noise, its level in dB relative to the first voice, e.g. '-15 0'
   --skip-bad             go on without clips that have problems
@@ -60,14 +60,14 @@ separator=$exp${distill:+.$(basename "$distill" .yaml)}
 separated=$separator/separate_${inference_tag:-$list}
 root=$lrs3_root$vox2_root$grid_root
 corpus=$([ -n "$root" ] && basename "$root" || echo "mini_${minutes}min${speakers:+_${speakers}people}_seed$seed")
-[ "$voices" = 2 ] || corpus=${corpus}_${voices}voices
+[ "$num_speakers" = 2 ] || corpus=${corpus}_${num_speakers}speakers
 [ -z "$noise" ] || corpus=${corpus}_noise${noise// /_}
 data=data/$corpus dump=dump/$corpus
 
 if stage 1 "data"; then
   run $cpu_cmd python local/prepare_data.py --lrs3-root "$lrs3_root" --vox2-root "$vox2_root" --grid-root "$grid_root" \
     ${clip2spk:+--clip2spk "$clip2spk"} ${splits:+--splits "$splits"} --out "$data" --minutes "$minutes" \
-    ${speakers:+--speakers "$speakers"} --seed "$seed" --voices "$voices" --mixtures "$mixtures" \
+    ${speakers:+--speakers "$speakers"} --seed "$seed" --num-speakers "$num_speakers" --mixtures "$mixtures" \
     ${noise:+--noise $noise} ${skip_bad:+--skip-bad} --nj "$nj"
 fi
 if stage 2 "crops and features"; then

@@ -1,9 +1,9 @@
-"""Mixtures drawn for training: faces that are hidden, phases with their own filter and faults."""
+"""Mixtures drawn for training: faces that are hidden, phases with their own filter and augmentation."""
 
 import numpy as np
 import pytest
 
-from voicediff.data.separation.augmentation import VideoFaults
+from voicediff.data.separation.augmentation import VideoAugmentation
 from voicediff.data.separation.clips import Clip, read_clip, write_clip
 from voicediff.data.separation.dataset import DrawnMixtures, MixtureOptions, read_played
 from voicediff.data.separation.mixtures import Entry
@@ -32,14 +32,14 @@ def folder(tmp_path_factory):
     return folder
 
 
-def drawn(folder, usual=VideoFaults(), **options):
+def drawn(folder, usual=VideoAugmentation(), **options):
     made = DrawnMixtures(folder, MixtureOptions(frames=FRAMES, **options), usual)
     return [made.item(index, seed=index) for index in range(40)]
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.5, 20, 60), (1.0, 80, 80)])
 def test_faces_are_hidden_as_often_as_asked_for(folder, share, low, high):
-    items = drawn(folder, VideoFaults(faceless=share))
+    items = drawn(folder, VideoAugmentation(drop_face=share))
     hidden = [not face.any() for item in items for face in item["face"]]
     assert low <= sum(hidden) <= high
     assert all(item["valid"].all() and item["mouth"].any() for item in items)
@@ -52,18 +52,18 @@ def test_a_phase_draws_the_pairs_it_names(folder):
     assert len({item["pair"] for item in drawn(folder)}) == 3
 
 
-def test_the_faults_of_a_phase_come_before_those_of_the_task(folder):
-    always = VideoFaults(missing=1.0)
+def test_the_augmentation_of_a_phase_overrides_that_of_the_task(folder):
+    always = VideoAugmentation(missing=1.0)
     assert not any(item["valid"].any() for item in drawn(folder, always))
-    assert all(item["valid"].all() for item in drawn(folder, always, faults=VideoFaults()))
+    assert all(item["valid"].all() for item in drawn(folder, always, augmentation=VideoAugmentation()))
 
 
 def test_in_the_dark_all_videos_of_a_mixture_are_missing_or_all_frozen(folder):
-    for item in drawn(folder, VideoFaults(dark=1.0)):
+    for item in drawn(folder, VideoAugmentation(drop_all=1.0)):
         missing = ~item["valid"].any(1)
         frozen = (item["mouth"] == item["mouth"][:, :1]).all((1, 2, 3))
         assert item["blind"].all() and (missing.all() or (frozen.all() and item["valid"].all()))
-    blind = [item["blind"].tolist() for item in drawn(folder, VideoFaults(dark=0.5))]
+    blind = [item["blind"].tolist() for item in drawn(folder, VideoAugmentation(drop_all=0.5))]
     assert {tuple(b) for b in blind} == {(True, True), (False, False)}
 
 
@@ -72,17 +72,17 @@ def test_under_covers_all_mouths_of_a_mixture_are_hidden(folder):
         still = (item["mouth"] == item["mouth"][:, :1]).all(1).sum((1, 2))
         return tuple(still >= 40 * 40)
 
-    items = drawn(folder, VideoFaults(covered=1.0, missing=0.5, frozen=0.5))
+    items = drawn(folder, VideoAugmentation(occlude_all=1.0, missing=0.5, frozen=0.5))
     assert {hidden(item) for item in items} == {(True, True)}
     assert all(item["valid"].all() and not item["blind"].any() for item in items)
-    assert {hidden(item) for item in drawn(folder, VideoFaults(covered=0.5))} == {
+    assert {hidden(item) for item in drawn(folder, VideoAugmentation(occlude_all=0.5))} == {
         (True, True),
         (False, False),
     }
 
 
 def test_who_is_alone_is_drawn_voice_by_voice(folder):
-    alone = np.stack([item["alone"] for item in drawn(folder, VideoFaults(alone=0.5))])
+    alone = np.stack([item["alone"] for item in drawn(folder, VideoAugmentation(drop_others=0.5))])
     assert alone.any(0).all() and not alone.all(1).all() and (alone[:, 0] != alone[:, 1]).any()
     assert not any(item["alone"].any() for item in drawn(folder))
 
@@ -125,8 +125,8 @@ def test_what_is_played_faster_ends_where_its_clip_does(counting, start):
 
 
 def test_speed_changes_voices_but_not_one_voice_against_itself(folder):
-    plain = DrawnMixtures(folder, MixtureOptions(frames=FRAMES), VideoFaults())
-    fast = DrawnMixtures(folder, MixtureOptions(frames=FRAMES, speed=0.3), VideoFaults())
+    plain = DrawnMixtures(folder, MixtureOptions(frames=FRAMES), VideoAugmentation())
+    fast = DrawnMixtures(folder, MixtureOptions(frames=FRAMES, speed=0.3), VideoAugmentation())
     again = [[fast.item(i, seed=i) for i in range(30)] for _ in range(2)]
     for number, (item, repeated) in enumerate(zip(*again, strict=True)):
         assert np.array_equal(item["sources"], repeated["sources"])

@@ -11,7 +11,7 @@ from voicediff.video.constants import HOP
 
 
 @dataclass(frozen=True)
-class VideoFaults:
+class VideoAugmentation:
     """How often and how much training disturbs each voice's video.
 
     Times are in frames of 40 ms; shares are probabilities per voice.
@@ -19,22 +19,22 @@ class VideoFaults:
     Attributes:
         shift: sound and video of a voice are off by up to this much, always.
         late, late_share: in some voices by up to this much.
-        wobble: frames are shown too early or too late by up to this much, slowly changing.
+        jitter: frames are shown too early or too late by up to this much, slowly changing.
         missing, frozen: share of voices without any video, or with one that stands still.
         gaps: share of voices whose video is missing, frozen, hidden or blurred for a while.
         hidden, blurred: share of voices whose mouth is hidden, or out of focus, all the time.
         crop: pixels by which the mouth's crop is off. flip: mirror half of them.
         light: largest change of brightness and contrast, as a share.
-        faceless: share of voices without a picture of the face.
-        alone: share of voices who are told nothing of the others' lips, as if those were out of sight.
-        dark: share of mixtures in which all videos are missing, or all are frozen.
-        covered: share of mixtures in which all mouths are hidden, all the time.
+        drop_face: share of voices without a picture of the face.
+        drop_others: share of voices who are told nothing of the others' lips, as if those were out of sight.
+        drop_all: share of mixtures in which all videos are missing, or all are frozen.
+        occlude_all: share of mixtures in which all mouths are hidden, all the time.
     """
 
     shift: float = 0.0
     late: float = 0.0
     late_share: float = 0.0
-    wobble: float = 0.0
+    jitter: float = 0.0
     missing: float = 0.0
     frozen: float = 0.0
     gaps: float = 0.0
@@ -43,24 +43,24 @@ class VideoFaults:
     crop: int = 0
     flip: bool = False
     light: float = 0.0
-    faceless: float = 0.0
-    alone: float = 0.0
-    dark: float = 0.0
-    covered: float = 0.0
+    drop_face: float = 0.0
+    drop_others: float = 0.0
+    drop_all: float = 0.0
+    occlude_all: float = 0.0
 
     @property
     def reach(self) -> int:
         """Frames of sound needed on either side for the largest shift."""
         return int(np.ceil(max(self.shift, self.late)))
 
-    def of_mixture(self, draw: np.random.Generator) -> VideoFaults:
+    def of_mixture(self, draw: np.random.Generator) -> VideoAugmentation:
         """What goes wrong in one mixture: the same, or to all of its voices one thing."""
         kind = draw.random()
-        if kind < self.dark / 2:
+        if kind < self.drop_all / 2:
             return replace(self, missing=1.0)
-        if kind < self.dark:
+        if kind < self.drop_all:
             return replace(self, missing=0.0, frozen=1.0)
-        if kind < self.dark + self.covered:
+        if kind < self.drop_all + self.occlude_all:
             return replace(self, missing=0.0, frozen=0.0, hidden=1.0)
         return self
 
@@ -71,12 +71,12 @@ class VideoFaults:
 
 
 def disturb(
-    mouth: np.ndarray, valid: np.ndarray, faults: VideoFaults, draw: np.random.Generator
+    mouth: np.ndarray, valid: np.ndarray, faults: VideoAugmentation, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """mouth (T, 96, 96) uint8, valid (T,) -> both disturbed, and whether nothing can be read in it."""
     frames = np.arange(len(mouth))
-    if faults.wobble:
-        frames = wobbling(len(mouth), faults.wobble, draw)
+    if faults.jitter:
+        frames = wobbling(len(mouth), faults.jitter, draw)
     mouth, valid = mouth[frames], valid[frames]
     mouth = look(mouth, faults, draw)
     which = draw.random()
@@ -105,7 +105,7 @@ def wobbling(count: int, most: float, draw: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(np.arange(count) + off), 0, count - 1).astype(int)
 
 
-def look(mouth: np.ndarray, faults: VideoFaults, draw: np.random.Generator) -> np.ndarray:
+def look(mouth: np.ndarray, faults: VideoAugmentation, draw: np.random.Generator) -> np.ndarray:
     """Another crop, side and light, the same in all frames."""
     if faults.crop:
         x, y = draw.integers(-faults.crop, faults.crop + 1, 2)

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from voicediff.audio.resampling import stretched
-from voicediff.data.separation.augmentation import VideoFaults, disturb
+from voicediff.data.separation.augmentation import VideoAugmentation, disturb
 from voicediff.data.separation.clips import Clip, read_clip
 from voicediff.data.separation.mixtures import (
     ALONE,
@@ -43,9 +43,9 @@ class MixtureOptions:
         protocol: `own`, `avdiffuss` or `lrs3-2mix`: levels, kinds of pairs, length.
         pairs: kinds of pairs to draw, by default the protocol's; phases may begin with the easy ones.
         frames: length in frames of 40 ms, by default the protocol's.
-        voices: speakers in a mixture; 1 is enhancement, and wants noise.
+        num_speakers: speakers in a mixture; 1 is enhancement, and wants noise.
         noise: range in dB relative to the first voice of pink noise, or null.
-        faults: what goes wrong with the videos in this phase, by default what the task says. A phase
+        augmentation: what goes wrong with the videos in this phase, by default what the task says. A phase
             without faults first lets a network find the lips; with all of them from the start it
             may hand back the mixture for a long time.
         speed: clips are played faster or slower by up to this share, pictures and sound together, so that
@@ -56,19 +56,19 @@ class MixtureOptions:
     protocol: str = "own"
     pairs: list[str] = field(default_factory=list)
     frames: int | None = None
-    voices: int = 2
+    num_speakers: int = 2
     noise: tuple[float, float] | None = None
-    faults: VideoFaults | None = None
+    augmentation: VideoAugmentation | None = None
     speed: float = 0.0
 
 
 class DrawnMixtures(Dataset):
     """Endless mixtures of prepared clips; an item depends on its index and seed alone."""
 
-    def __init__(self, folder: Path, options: MixtureOptions, faults: VideoFaults):
+    def __init__(self, folder: Path, options: MixtureOptions, augmentation: VideoAugmentation):
         self.clips = read_prepared(folder)
         self.options = options
-        self.faults = faults if options.faults is None else options.faults
+        self.augmentation = augmentation if options.augmentation is None else options.augmentation
         self.drawer = drawer_of(self.clips, options)
         self.pairs = pairs_of(self.drawer, options)
         self.lengths = [self.drawer.frames] * len(self)
@@ -81,18 +81,18 @@ class DrawnMixtures(Dataset):
         pair = self.pairs[index % len(self.pairs)]
         mixture = self.drawer.draw(item_seed(seed, "draw"), pair, noise=self.options.noise)
         draw = np.random.default_rng(item_seed(seed, "video"))
-        faults = self.faults.of_mixture(draw)
+        augmentation = self.augmentation.of_mixture(draw)
         clips, blind = [], []
         for source, speed in zip(mixture.sources, self._speeds(mixture, seed), strict=True):
             path, frames = self.clips[source.clip].path, self.clips[source.clip].entry.frames
-            shift = faults.draw_shift(draw)
+            shift = augmentation.draw_shift(draw)
             clip = read_played(path, source.start, mixture.frames, frames, shift, speed)
-            clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, faults, draw)
-            if draw.random() < faults.faceless:
+            clip.mouth, clip.valid, unseen = disturb(clip.mouth, clip.valid, augmentation, draw)
+            if draw.random() < augmentation.drop_face:
                 clip.face = np.zeros_like(clip.face)
             clips.append(clip)
             blind.append(unseen)
-        alone = draw.random(len(clips)) < faults.alone
+        alone = draw.random(len(clips)) < augmentation.drop_others
         return as_item(mixture, mix(mixture, clips), blind) | {"alone": alone}
 
     def _speeds(self, mixture: Mixture, seed: int) -> np.ndarray:
@@ -130,7 +130,7 @@ def listed(folder: Path, options: MixtureOptions) -> ListedMixtures:
     clips = read_prepared(folder)
     path = folder / "lists" / f"{options.protocol}.json"
     made = read_list(path).only(clips) if path.is_file() else None
-    if made is not None and all(len(m.sources) == options.voices for m in made.mixtures):
+    if made is not None and all(len(m.sources) == options.num_speakers for m in made.mixtures):
         if options.pairs:
             kept = tuple(m for m in made.mixtures if m.pair in options.pairs)
             made = MixtureList(made.name, made.split, kept or made.mixtures)
@@ -145,12 +145,12 @@ def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
         raise ConfigError(
             f"data.protocol: no protocol {options.protocol!r}; choices: {', '.join(PROTOCOLS)}"
         )
-    if options.voices == 1 and options.noise is None:
+    if options.num_speakers == 1 and options.noise is None:
         raise ConfigError("data.noise: a voice alone wants noise; give a range like [-15, 0]")
     if not 0 <= options.speed < 1:
         raise ConfigError(f"data.speed: wants a share from 0 to less than 1, found {options.speed}")
     entries = [clip.entry for clip in clips.values()]
-    return Drawer(entries, PROTOCOLS[options.protocol], options.voices, options.frames)
+    return Drawer(entries, PROTOCOLS[options.protocol], options.num_speakers, options.frames)
 
 
 def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:

@@ -22,12 +22,12 @@ class LossWeights:
         spectrum: squared error of the compressed spectrum times 1000 (the slides' "MSE").
         envelope: squared error of the speech's envelope as the lips alone tell it; keeps the lip
             encoder to the point. Also the label-free warm-up.
-        caution: on top of all that, each dB by which a voice is worse than the mixture.
+        degradation_penalty: on top of all that, each dB by which a voice is worse than the mixture.
         generator: the diffusion loss in the joint target (the predictor's being 1).
         estimate: negative SI-SDR in dB of what the generator thinks of x_t, beside its own loss:
             squared errors of a spectrum alone shrink what is not certain, and that costs decibels.
         estimate_stft: multi-resolution STFT distance of the same, for what SI-SDR hardly hears.
-        unseen: what a voice whose video shows nothing should be: the `source`, or the `mixture`.
+        no_video_target: what a voice whose video shows nothing should be: the `source`, or the `mixture`.
     """
 
     si_sdr: float = 1.0
@@ -36,11 +36,11 @@ class LossWeights:
     stft: float = 0.0
     spectrum: float = 0.0
     envelope: float = 0.2
-    caution: float = 0.0
+    degradation_penalty: float = 0.0
     generator: float = 1.0
     estimate: float = 0.0
     estimate_stft: float = 0.0
-    unseen: Literal["source", "mixture"] = "mixture"
+    no_video_target: Literal["source", "mixture"] = "mixture"
 
 
 def sound_terms(
@@ -57,10 +57,10 @@ def sound_terms(
     (another where nobody can know it), and what they were mixed to.
     """
     terms = {"si_sdr": -si_sdr(wav, target, samples, weights.ceiling)}
-    if weights.caution:
+    if weights.degradation_penalty:
         before = si_sdr(mixture, source, samples, weights.ceiling)
         after = si_sdr(wav, source, samples, weights.ceiling)
-        terms["caution"] = (before - after).relu()
+        terms["degradation_penalty"] = (before - after).relu()
     if weights.level:
         terms["level"] = level_error(wav, target, samples)
     if weights.stft:

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from voicediff.audio import STFT
-from voicediff.data.separation.augmentation import VideoFaults
+from voicediff.data.separation.augmentation import VideoAugmentation
 from voicediff.data.separation.dataset import (
     DrawnMixtures,
     ListedMixtures,
@@ -30,7 +30,7 @@ from voicediff.diffusion.samplers import Sampler
 from voicediff.encoders.alignment import at_spectrum
 from voicediff.errors import ConfigError
 from voicediff.networks.conditions import Conditions
-from voicediff.networks.layers import length_mask, let_learn
+from voicediff.networks.layers import length_mask, train_unfrozen
 from voicediff.networks.losses import si_sdr, spectral_error
 from voicediff.networks.precision import bfloat16
 from voicediff.registry import Spec, build, read_options, register
@@ -84,21 +84,21 @@ class SpeechSeparation(Task):
         predictor: from the mixture to the voice, or null.
         decoder, sde, objective: the diffusion part, or none of them.
         stft: the one transform of data, model and synthesis.
-        predictor_sees: beside the mixture. `lips` at every frame, `identity` as a vector; as tokens
+        predictor_conditions: beside the mixture. `lips` at every frame, `identity` as a vector; as tokens
             they are attended to, lips and identity side by side as one visual stream. `others` is
             what the lips of the other voices show on average, 0 where there are none: when
             somebody else speaks is half of what there is to know.
-        decoder_sees: beside x and the process' mean.
+        decoder_conditions: beside x and the process' mean.
         losses: of the predictor and of the lips.
-        faults: what goes wrong with the videos of training.
+        augmentation: how training disturbs the videos.
         diffusion: options of `Diffusion`; its `drop` hides conditions for guidance.
-        bands: of the envelope that lips are asked for.
+        envelope_bands: of the envelope that lips are asked for.
         bf16: run predictor and lip encoder in bfloat16 at inference too, where the device has it.
         noise_scale: standard deviation of the prior's noise in `separate`.
         synchrony: how far videos that are early or late are looked for and moved in separation.
-        sure: how little two tracks must share (1 less the share of energy) to be handed out as they
+        ambiguity_threshold: how little two tracks must share (1 less the share of energy) to be handed out as they
             are; in separation, those more alike get some of what the mixture holds of both (`in_doubt`).
-        consistent: what voices leave of the mixture is shared among them alike, in training and in
+        mixture_consistency: what voices leave of the mixture is shared among them alike, in training and in
             separation, so that they sum to it: two looks at the same two voices, from either face. For
             mixtures without noise.
         distillation: how the generator learns from the one it begins as (`--init-from`) to refine in
@@ -124,29 +124,35 @@ class SpeechSeparation(Task):
         sde: Spec | None = None,
         objective: Spec | None = None,
         stft: STFT = STFT(),
-        predictor_sees: list[Seen] = ["lips"],  # noqa: B006
-        decoder_sees: list[Seen] = ["mixture", "lips"],  # noqa: B006
+        predictor_conditions: list[Seen] = ["lips"],  # noqa: B006
+        decoder_conditions: list[Seen] = ["mixture", "lips"],  # noqa: B006
         losses: LossWeights = LossWeights(),
-        faults: VideoFaults = VideoFaults(),
+        augmentation: VideoAugmentation = VideoAugmentation(),
         diffusion: dict[str, Any] = {},  # noqa: B006
-        bands: int = 4,
+        envelope_bands: int = 4,
         bf16: bool = False,
         noise_scale: float = 1.0,
         synchrony: Synchrony = Synchrony(),
-        sure: float = 0.0,
-        consistent: bool = False,
+        ambiguity_threshold: float = 0.0,
+        mixture_consistency: bool = False,
         distillation: DistillationOptions | None = None,
         assets: Path | None = None,
     ):
         super().__init__()
-        if not 0 <= sure <= 1:
-            raise ConfigError(f"task.sure: wants a share from 0 to 1, found {sure}")
-        self.stft, self.losses, self.faults = stft, losses, faults
-        self.bf16, self.noise_scale, self.synchrony, self.sure = bf16, noise_scale, synchrony, sure
-        self.consistent = consistent
-        self.predictor_sees, self.decoder_sees = predictor_sees, decoder_sees
+        if not 0 <= ambiguity_threshold <= 1:
+            raise ConfigError(
+                f"task.ambiguity_threshold: expected a share from 0 to 1, found {ambiguity_threshold}"
+            )
+        self.stft, self.losses, self.augmentation = stft, losses, augmentation
+        self.bf16, self.noise_scale, self.synchrony = bf16, noise_scale, synchrony
+        self.ambiguity_threshold = ambiguity_threshold
+        self.mixture_consistency = mixture_consistency
+        self.predictor_conditions, self.decoder_conditions = (
+            predictor_conditions,
+            decoder_conditions,
+        )
         self.lips, self.identity = encoders_of(encoders)
-        self.envelope = nn.Linear(self.lips.dim, bands) if self.lips is not None else None
+        self.envelope = nn.Linear(self.lips.dim, envelope_bands) if self.lips is not None else None
         self.predictor = None
         if predictor is not None:
             self.predictor = build(
@@ -155,12 +161,14 @@ class SpeechSeparation(Task):
                 channels_in=2,
                 bins=stft.bins,
                 conditions=sizes_of(
-                    predictor_sees, self.lips, self.identity, "task.predictor_sees"
+                    predictor_conditions, self.lips, self.identity, "task.predictor_conditions"
                 ),
             )
         self.diffusion = None
         if needs_generator(decoder, sde, objective, predictor):
-            sizes = sizes_of(decoder_sees, self.lips, self.identity, "task.decoder_sees")
+            sizes = sizes_of(
+                decoder_conditions, self.lips, self.identity, "task.decoder_conditions"
+            )
             self.diffusion = generator_of(decoder, sde, objective, diffusion, stft.bins, sizes)
         self.distillation = distillation_of(distillation, self.diffusion)
         self._name_targets()
@@ -171,11 +179,13 @@ class SpeechSeparation(Task):
         self, folder: Path, training: bool, options: dict[str, Any]
     ) -> DrawnMixtures | ListedMixtures:
         chosen = read_options(MixtureOptions, options, "data")
-        if training and self.consistent and chosen.noise is not None:
+        if training and self.mixture_consistency and chosen.noise is not None:
             raise ConfigError(
-                "task.consistent: voices in noise do not sum to their mixture; set it to false"
+                "task.mixture_consistency: voices in noise do not sum to their mixture; set it to false"
             )
-        return DrawnMixtures(folder, chosen, self.faults) if training else listed(folder, chosen)
+        return (
+            DrawnMixtures(folder, chosen, self.augmentation) if training else listed(folder, chosen)
+        )
 
     collate = staticmethod(collate_mixtures)
 
@@ -214,7 +224,7 @@ class SpeechSeparation(Task):
         """Weighted sum over voices of the terms, each voice counting as many times as it has frames."""
         weights, frames, samples = self.losses, scene.mask.sum(-1), scene.samples
         wav, mixture, target = self._heard(estimate, scene), scene.sound, sources
-        if weights.unseen == "mixture" and self.lips is not None:
+        if weights.no_video_target == "mixture" and self.lips is not None:
             target = torch.where(self._unknown(batch, scene)[:, None], mixture, sources)
         terms = sound_terms(weights, wav, target, sources, mixture, samples)
         if weights.spectrum:
@@ -233,7 +243,7 @@ class SpeechSeparation(Task):
     def _unknown(self, batch: Batch, scene: Scene) -> Tensor:
         """Voices (B S,) that neither their own video nor, by exclusion, all others' can tell."""
         blind = batch["blind"]
-        if "others" not in self.predictor_sees or scene.voices < 2:
+        if "others" not in self.predictor_conditions or scene.voices < 2:
             return blind.flatten()
         left_over = blind.sum(1, keepdim=True) - blind.int() == 0
         unknown = (blind & ~left_over).flatten()
@@ -340,13 +350,15 @@ class SpeechSeparation(Task):
         sounds = self._heard(spectra, scene)
         voices = rearrange(sounds, "(b s) n -> b s n", s=scene.voices)
         return in_doubt(
-            voices * scene.level[:, None, None], mixture[:, : voices.shape[-1]], self.sure
+            voices * scene.level[:, None, None],
+            mixture[:, : voices.shape[-1]],
+            self.ambiguity_threshold,
         )
 
     def _heard(self, spectra: Tensor, scene: Scene) -> Tensor:
         """Spectra (B S, 2, F, T) -> sounds (B S, N)."""
         sounds = sounds_of(self.stft, spectra, scene.samples)
-        return scene.balanced(sounds) if self.consistent else sounds
+        return scene.balanced(sounds) if self.mixture_consistency else sounds
 
     @torch.inference_mode()
     def loudness(
@@ -420,7 +432,7 @@ class SpeechSeparation(Task):
     def _freeze(self, target: str) -> None:
         """Nets without a parameter to train stand in eval mode: their statistics and dropout rest."""
         for name, child in self.named_children():
-            let_learn(child, self.training and f"{name}.".startswith(self.targets[target]))
+            train_unfrozen(child, self.training and f"{name}.".startswith(self.targets[target]))
 
     def _scene(self, batch: Batch) -> Scene:
         names = ("mixture", "mouth", "valid", "face", "frames")
@@ -447,7 +459,7 @@ class SpeechSeparation(Task):
         if self.lips is not None:
             states = self._mouths(scene)
             cond.frames["lips"] = self._at_spectrum(states, scene)
-            if "others" in (*self.predictor_sees, *self.decoder_sees):
+            if "others" in (*self.predictor_conditions, *self.decoder_conditions):
                 cond.frames["others"] = scene.others(cond.frames["lips"])
             cond.tokens["lips_tokens"] = states * shown
         if self.identity is not None:
@@ -462,7 +474,7 @@ class SpeechSeparation(Task):
         kept = Conditions(maps={"mixture": scene.y}, **_kinds(cond))
         kept = Conditions(
             **{
-                kind: {n: x for n, x in named.items() if n in self.decoder_sees}
+                kind: {n: x for n, x in named.items() if n in self.decoder_conditions}
                 for kind, named in vars(kept).items()
             }
         )
@@ -492,7 +504,7 @@ class SpeechSeparation(Task):
 
     def _lags(self, scene: Scene, mixture: Tensor) -> Tensor:
         lags = torch.zeros(len(mixture), scene.voices, dtype=torch.long)
-        if self.synchrony.reach and self.lips is not None:
+        if self.synchrony.max_lag and self.lips is not None:
             told, heard = self._loudness(scene, mixture)
             valid = rearrange(scene.valid, "(b s) t -> b s t", s=scene.voices)
             counts = (scene.samples[:: scene.voices] // HOP).tolist()

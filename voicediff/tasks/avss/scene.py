@@ -13,7 +13,7 @@ from voicediff.audio import STFT
 from voicediff.networks.layers import length_mask
 from voicediff.tasks.avss.synchrony import moved
 from voicediff.video.constants import HOP
-from voicediff.video.crops import MEAN, SEEN, STD
+from voicediff.video.crops import INPUT_SIZE, MEAN, STD
 
 _QUIET = 1e-4  # standard deviation below which a mixture is not made louder
 _STILL = 9  # frames in a row, exactly alike, from which on a video is taken to stand still
@@ -188,6 +188,6 @@ def envelopes_of(stft: STFT, wav: Tensor, bands: int) -> Tensor:
 
 def _seen(mouth: Tensor, valid: Tensor) -> Tensor:
     """Mouths (B, T, 96, 96) uint8 -> the middle (B, T, 88, 88), normalised, 0 where not valid."""
-    edge = (mouth.shape[-1] - SEEN) // 2
-    middle = mouth[..., edge : edge + SEEN, edge : edge + SEEN].float()
+    edge = (mouth.shape[-1] - INPUT_SIZE) // 2
+    middle = mouth[..., edge : edge + INPUT_SIZE, edge : edge + INPUT_SIZE].float()
     return middle.sub_(255 * MEAN).mul_(valid[..., None, None] / (255 * STD))

@@ -19,16 +19,16 @@ class Synchrony:
     Times are in frames of 40 ms; evidence is a log-likelihood (nats).
 
     Attributes:
-        reach: frames searched on either side; 0 takes videos as they are.
-        moved: evidence that a voice's video needs for each frame away from 0, up to two frames.
-        apart: evidence needed for each further lag, where voices do not share one.
-        independent: share of frames that count as independent evidence (loudness changes slowly).
+        max_lag: frames searched on either side; 0 takes videos as they are.
+        lag_penalty: evidence that a voice's video needs for each frame away from 0, up to two frames.
+        separate_lag_penalty: evidence needed for each further lag, where voices do not share one.
+        independent_fraction: share of frames that count as independent evidence (loudness changes slowly).
     """
 
-    reach: int = 0
-    moved: float = 1.0
-    apart: float = 6.0
-    independent: float = 0.7
+    max_lag: int = 0
+    lag_penalty: float = 1.0
+    separate_lag_penalty: float = 6.0
+    independent_fraction: float = 0.7
 
 
 def find_lags(told: Tensor, heard: Tensor, seen: Tensor, options: Synchrony) -> Lags:
@@ -45,13 +45,13 @@ def find_lags(told: Tensor, heard: Tensor, seen: Tensor, options: Synchrony) -> 
     """
     movable = seen.any(1).tolist()
     told = torch.where(seen[..., None], told, torch.full_like(told, _NOTHING))
-    choices = range(-options.reach, options.reach + 1)
+    choices = range(-options.max_lag, options.max_lag + 1)
 
     def gain(lags: Lags) -> float:
         distance = sum(min(abs(lag), 2) for lag in lags)
         kinds = len({lag for lag, known in zip(lags, movable, strict=True) if known})
-        doubt = options.moved * distance + options.apart * kinds
-        return options.independent * evidence(told, heard, lags) - doubt
+        doubt = options.lag_penalty * distance + options.separate_lag_penalty * kinds
+        return options.independent_fraction * evidence(told, heard, lags) - doubt
 
     best = _best([tuple(lag if m else 0 for m in movable) for lag in choices], gain)
     while True:

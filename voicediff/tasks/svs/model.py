@@ -100,7 +100,7 @@ class SingingSynthesis(Task):
         timing: how a syllable's phones share its frames.
         frames: the convolutions that bring expanded encoder states to mu.
         contour: pitch-contour head, or null; without it F0 is the written melody.
-        decoder_sees: beside x and mu: the `states` after the convolutions; what the `text` and the
+        decoder_conditions: beside x and mu: the `states` after the convolutions; what the `text` and the
             `pitch` encoder say, each on its own, so that guidance can leave one out; and the
             `harmonics` of the contour (of the recording's F0 in training).
         normalize: `none` works on log-mel as it is (Grad-TTS); `bins` takes off the mean of each
@@ -139,7 +139,7 @@ class SingingSynthesis(Task):
         timing: Timing = Timing(),
         frames: FrameLayers = FrameLayers(),
         contour: ContourLayers | None = None,
-        decoder_sees: list[Literal["states", "text", "pitch", "harmonics"]] = [],  # noqa: B006
+        decoder_conditions: list[Literal["states", "text", "pitch", "harmonics"]] = [],  # noqa: B006
         normalize: Literal["none", "bins", "range"] = "bins",
         mel_range: tuple[float, float] = (-12.0, 0.0),
         diffusion: dict[str, Any] = {},  # noqa: B006
@@ -162,7 +162,10 @@ class SingingSynthesis(Task):
             statistics = read_statistics(assets)
         self.pitch_range = statistics.pitch_range
         self._set_normalization(statistics, normalize, mel_range)
-        self.decoder_sees, self.contour_weight = decoder_sees, contour.weight if contour else 0.0
+        self.decoder_conditions, self.contour_weight = (
+            decoder_conditions,
+            contour.weight if contour else 0.0,
+        )
         self.prior = self._score_encoder(encoders, frames)
         self.contour = None
         if contour:
@@ -170,7 +173,7 @@ class SingingSynthesis(Task):
                 self.prior.dim, contour.channels, contour.layers, contour.dropout
             )
         self.harmonics = None
-        if frames.harmonics or "harmonics" in decoder_sees:
+        if frames.harmonics or "harmonics" in decoder_conditions:
             self.harmonics = Harmonics(mel_filters(mel), mel.sample_rate, mel.win)
         self.diffusion = self._diffusion(decoder, sde, objective, diffusion)
         self.diffusion.require_sampling(shallow, guidance)
@@ -380,18 +383,18 @@ class SingingSynthesis(Task):
             "pitch": ("frames", self.prior.pitch.dim),
             "harmonics": ("maps", 1),
         }
-        unknown = set(options.get("drop", {})) - {*self.decoder_sees, "mu"}
+        unknown = set(options.get("drop", {})) - {*self.decoder_conditions, "mu"}
         if unknown:
             raise ConfigError(
                 f"task.diffusion.drop: the decoder does not see {', '.join(sorted(unknown))}; "
-                f"choices: {', '.join([*self.decoder_sees, 'mu'])}"
+                f"choices: {', '.join([*self.decoder_conditions, 'mu'])}"
             )
         network = build(
             "decoder",
             decoder,
             channels_in=1,
             bins=self.mel.n_mels,
-            conditions={name: sees[name] for name in self.decoder_sees},
+            conditions={name: sees[name] for name in self.decoder_conditions},
         )
         return Diffusion(network, build("sde", sde), build("objective", objective), **options)
 
@@ -409,12 +412,12 @@ class SingingSynthesis(Task):
 
     def _conditions(self, score: ScoreInputs, states: Tensor, f0: Tensor) -> Conditions:
         cond = Conditions()
-        if "states" in self.decoder_sees:
+        if "states" in self.decoder_conditions:
             cond.frames["states"] = states
-        if {"text", "pitch"} & set(self.decoder_sees):
+        if {"text", "pitch"} & set(self.decoder_conditions):
             symbols = dict(zip(("text", "pitch"), self.prior.symbols(score), strict=True))
-            cond.frames |= {n: x for n, x in symbols.items() if n in self.decoder_sees}
-        if "harmonics" in self.decoder_sees:
+            cond.frames |= {n: x for n, x in symbols.items() if n in self.decoder_conditions}
+        if "harmonics" in self.decoder_conditions:
             cond.maps["harmonics"] = self.harmonics(f0)[:, None]
         return cond
 

@@ -115,11 +115,11 @@ def measured(interview: Interview, out: Path) -> Row:
         person = nearest(found["people"], mouth)
         if person is None:
             continue
-        spans = spans_of(guest.seen(interview.frames))
+        spans = spans_of(guest.visible(interview.frames))
         row.onsets.append(person["first_seen"] - spans[0][0] / FPS)
         row.gaps_right += len(person["gaps"]) == len(spans) - 1
         track, _ = read_wav(out / person["wav"])
-        here = np.repeat(guest.seen(interview.frames), HOP)
+        here = np.repeat(guest.visible(interview.frames), HOP)
         track = np.pad(track, (0, max(0, len(here) - len(track))))[: len(here)]
         row.gained.append(si_sdr(voice[here], track[here]) - si_sdr(voice[here], mixture[here]))
     return row

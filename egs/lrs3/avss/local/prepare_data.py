@@ -45,7 +45,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--videos", choices=("test", "all", "none"), default="test",
         help="parts of mini LRS3 written as mp4; of the others the crops are drawn (default %(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="of mini LRS3, splits and lists (default %(default)s)")
-    add("--voices", type=int, default=2, help="speakers in a mixture (default %(default)s)")
+    add("--num-speakers", type=int, default=2, help="speakers in a mixture (default %(default)s)")
     add("--mixtures", type=int, default=96, help="mixtures in each list (default %(default)s)")
     add("--noise", type=float, nargs=2, metavar=("LOW", "HIGH"),
         help="add pink noise, its level in dB relative to the first voice drawn from this range")  # fmt: skip
@@ -121,7 +121,7 @@ def report(problems: list[Problem], path: Path, skip: bool) -> None:
 
 def write_lists(args: argparse.Namespace, split: str, entries: list) -> None:
     for name, protocol in PROTOCOLS.items():
-        drawer = Drawer(entries, protocol, args.voices)
+        drawer = Drawer(entries, protocol, args.num_speakers)
         noise = tuple(args.noise) if args.noise else None
         try:
             made = draw_list(drawer, name, split, args.mixtures, args.seed, noise)

@@ -255,7 +255,9 @@ def ouve(lab: Lab) -> dict:
 
 
 def bridge(lab: Lab) -> dict:
-    return generated(lab, {"name": "bridge"}, {"name": "uniform", "at_end": 0.5}, stochastic=False)
+    return generated(
+        lab, {"name": "bridge"}, {"name": "uniform", "t_max_share": 0.5}, stochastic=False
+    )
 
 
 def generated(lab: Lab, sde: dict, times: dict, stochastic: bool) -> dict:
