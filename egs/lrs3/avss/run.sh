@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Audio-visual speech separation: one voice per face. See README.md beside this file.
+# Audio-visual speech separation: one track per face. See README.md beside this file.
 set -euo pipefail
 caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -15,7 +15,7 @@ boxes=auto yunet=
 train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference_tag=
 list=own nfe=0,1,2,4 robustness_mixtures=18 samples=2 examples=6 skip_train=
 
-usage="usage: ./run.sh [options]     everything from data to a page with separated voices and scores
+usage="usage: ./run.sh [options]     from data to a page with separated tracks and scores
   --stage N              first stage (1 data, 2 crops and features, 3 training, 4 separation, 5 scoring) [$stage]
   --stop-stage N         last stage [$stop_stage]
   --lrs3-root DIR        LRS3 (pretrain/ trainval/ test/); without any root a mini LRS3 is generated
@@ -29,21 +29,21 @@ usage="usage: ./run.sh [options]     everything from data to a page with separat
   --num-speakers N       speakers in a mixture; 1 is enhancement and needs --noise [$num_speakers]
   --mixtures N           mixtures in each list [$mixtures]
   --noise RANGE          add pink noise, its level in dB relative to the first voice, e.g. '-15 0'
-  --skip-bad             go on without clips that have problems
-  --boxes WHAT           where mouths are known from: auto, sidecar, track or detector [$boxes]
+  --skip-bad             leave out clips that have problems
+  --boxes WHAT           source of the mouth positions: auto, sidecar, track or detector [$boxes]
   --yunet FILE           model of the YuNet detector (ONNX), in place of the Haar cascade
-  --train-config FILE    what is trained [$train_config]
+  --train-config FILE    configuration of the training [$train_config]
   --train-args ARGS      overrides, e.g. 'training.precision=fp32 sampler.steps=4'
   --init-from DIR        fine-tune the model of this experiment folder
-  --distill FILE         then train a student of the generator for 1 to 2 calls, e.g. conf/distill_reflow.yaml, and use it
+  --distill FILE         then distil the generator to 1 or 2 steps, e.g. conf/distill_reflow.yaml, and use the distilled model
   --tag NAME             name of the experiment folder below exp/ [name of the configuration]
   --inference-tag NAME   name of the separation [from the list]
-  --list NAME            mixtures that are separated: own, avdiffuss or lrs3-2mix [$list]
-  --nfe LIST             numbers of network calls to compare, 0 is the predictor alone [$nfe]
-  --robustness-mixtures N  mixtures of the robustness table, 0 leaves it out [$robustness_mixtures]
-  --samples N            draws of the generator for the confidence in that table [$samples]
+  --list NAME            list of mixtures to separate: own, avdiffuss or lrs3-2mix [$list]
+  --nfe LIST             numbers of function evaluations to compare, 0 is the predictor alone [$nfe]
+  --robustness-mixtures N  mixtures of the robustness table, 0 omits it [$robustness_mixtures]
+  --samples N            samples of the generator for the confidence in that table [$samples]
   --examples N           mixtures on the page [$examples]
-  --skip-train           leave stage 3 out
+  --skip-train           skip stage 3
   --ngpu N               GPUs per machine, 0 for none [$ngpu]
   --num-nodes N          machines (start run.sh on each, with MASTER_ADDR and NODE_RANK set) [$num_nodes]
   --nj N                 parallel jobs on the CPU [$nj]"
