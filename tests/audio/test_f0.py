@@ -1,4 +1,4 @@
-"""F0 against tones whose pitch is known."""
+"""The F0 tracker on tones of known pitch."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from voicediff.audio import f0, f0_and_periodicity, read_wav
 RATE, HOP = 22050, 256
 
 
-def sing(hz, harmonics=20, rate=RATE):
+def synthesize(hz, harmonics=20, rate=RATE):
     """Harmonics of a pitch curve hz (N,) with falling amplitudes."""
     phase = 2 * np.pi * np.cumsum(hz) / rate
     numbers = np.arange(1, harmonics + 1)[:, None]
@@ -31,36 +31,36 @@ def seconds(length):
 @pytest.mark.parametrize("octaves", [0.8, -0.8])
 def test_glides_are_followed_without_delay(octaves):
     hz = (100 if octaves > 0 else 900) * 2 ** (octaves * seconds(3.5))
-    error = cents(f0(sing(hz), RATE, HOP), hz)
+    error = cents(f0(synthesize(hz), RATE, HOP), hz)
     assert np.median(np.abs(error)) < 1.5
     assert np.abs(np.median(error)) < 1.0
     assert np.percentile(np.abs(error), 95) < 5
 
 
 @pytest.mark.parametrize("hz", [65.0, 110.0, 261.6, 440.0, 987.8, 1150.0])
-def test_steady_tones_are_right_within_3_cents(hz):
+def test_steady_tones_are_within_3_cents(hz):
     curve = np.full(RATE, hz)
-    assert np.abs(cents(f0(sing(curve), RATE, HOP), curve)).max() < 3.0
+    assert np.abs(cents(f0(synthesize(curve), RATE, HOP), curve)).max() < 3.0
 
 
 def test_vibrato_is_kept():
     hz = 300 * 2 ** (0.5 / 12 * np.sin(2 * np.pi * 5.4 * seconds(2)))
-    error = cents(f0(sing(hz), RATE, HOP), hz)[2:-2]  # at the ends windows are not centred
+    error = cents(f0(synthesize(hz), RATE, HOP), hz)[2:-2]  # at the ends windows are not centred
     assert np.median(np.abs(error)) < 3
     assert np.abs(error).max() < 6  # of 50 cents depth
 
 
 @pytest.mark.parametrize("strong", [2, 3])
-def test_a_strong_harmonic_is_not_taken_for_the_fundamental(strong):
+def test_a_strong_harmonic_causes_no_octave_error(strong):
     hz = np.full(RATE, 220.0)
     phase = 2 * np.pi * np.cumsum(hz) / RATE
     wav = 0.06 * np.sin(phase) + 0.3 * np.sin(strong * phase) + 0.06 * np.sin(5 * phase)
     assert np.abs(cents(f0(wav, RATE, HOP), hz)).max() < 20
 
 
-def test_a_pure_tone_is_not_taken_for_its_suboctave():
+def test_a_pure_tone_causes_no_octave_error():
     hz = np.full(RATE, 440.0)
-    assert np.abs(cents(f0(sing(hz, harmonics=1), RATE, HOP), hz)).max() < 3
+    assert np.abs(cents(f0(synthesize(hz, harmonics=1), RATE, HOP), hz)).max() < 3
 
 
 def test_noise_and_silence_are_unvoiced():
@@ -69,17 +69,17 @@ def test_noise_and_silence_are_unvoiced():
     assert (f0(np.zeros(RATE), RATE, HOP) == 0).all()
 
 
-def test_a_noisy_voice_is_still_voiced_and_right():
+def test_a_noisy_tone_is_voiced_and_accurate():
     hz = np.full(2 * RATE, 330.0)
-    wav = sing(hz)
+    wav = synthesize(hz)
     noise = np.random.default_rng(1).standard_normal(len(wav))
     estimate = f0(wav + 0.25 * wav.std() * noise, RATE, HOP)  # 12 dB
     assert np.median(np.abs(cents(estimate, hz))) < 5
 
 
-def test_voicing_begins_and_ends_where_the_tone_does():
+def test_voicing_begins_and_ends_with_the_tone():
     wav = np.zeros(3 * RATE)
-    wav[RATE : 2 * RATE] = sing(np.full(RATE, 250.0))
+    wav[RATE : 2 * RATE] = synthesize(np.full(RATE, 250.0))
     wav += 1e-4 * np.random.default_rng(2).standard_normal(len(wav))
     voiced = np.flatnonzero(f0(wav, RATE, HOP))
     assert abs(voiced[0] - RATE / HOP) <= 2 and abs(voiced[-1] - 2 * RATE / HOP) <= 2
@@ -89,7 +89,7 @@ def test_voicing_begins_and_ends_where_the_tone_does():
 @pytest.mark.parametrize("rate, hop", [(44100, 512), (16000, 160)])
 def test_other_rates_and_hops(rate, hop):
     hz = np.full(rate, 300.0)
-    error = cents(f0(sing(hz, rate=rate), rate, hop), hz, hop)
+    error = cents(f0(synthesize(hz, rate=rate), rate, hop), hz, hop)
     assert len(error) == rate // hop and np.abs(error).max() < 3
 
 

@@ -1,4 +1,4 @@
-"""Oracle masks on sounds whose best mask is known."""
+"""Oracle masks on signals whose best mask is known."""
 
 import torch
 
@@ -12,7 +12,7 @@ def tones():
     return torch.stack([torch.sin(2 * torch.pi * hz * time) for hz in (500.0, 2000.0)])
 
 
-def test_masks_part_what_does_not_overlap():
+def test_masks_separate_sources_that_do_not_overlap():
     sources = tones()
     for masked in (ratio_masked, phase_masked):
         found = masked(sources.sum(0), sources)
@@ -21,7 +21,7 @@ def test_masks_part_what_does_not_overlap():
             assert si_sdr(source[500:-500].numpy(), track[500:-500].numpy()) > 30
 
 
-def test_phase_mask_is_the_better_one_where_voices_overlap():
+def test_the_phase_mask_is_better_where_sources_overlap():
     sources = torch.randn(2, 32000, generator=torch.Generator().manual_seed(0))
     mixture = sources.sum(0)
     ratio, phase = (
@@ -31,7 +31,7 @@ def test_phase_mask_is_the_better_one_where_voices_overlap():
     assert si_sdr(sources[0].numpy(), mixture.numpy()) + 3 < ratio < phase
 
 
-def test_ratio_masks_know_of_noise_that_is_no_source():
+def test_ratio_masks_exclude_noise_that_is_not_a_source():
     sources = tones()
     noise = 0.5 * torch.randn(32000, generator=torch.Generator().manual_seed(1))
     found = ratio_masked(sources.sum(0) + noise, sources)

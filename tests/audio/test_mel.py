@@ -12,7 +12,7 @@ SPECS = [MelSpec(), MelSpec(44100, 2048, 512, 2048, 128, 40.0, 16000.0), MelSpec
 
 
 def librosa_mel(wav, spec):
-    """The same by librosa, frame by frame as HiFi-GAN frames."""
+    """The log-mel by librosa, with the framing of HiFi-GAN."""
     pad = (spec.n_fft - spec.hop) // 2
     padded = np.pad(wav, (pad, spec.n_fft - spec.hop - pad), mode="reflect")
     magnitude = np.abs(
@@ -67,7 +67,7 @@ def test_silence_is_the_floor_and_has_a_gradient():
     assert wav.grad.isfinite().all()
 
 
-def test_hash_depends_on_every_field_and_not_on_spelling():
+def test_hash_depends_on_every_field_and_not_on_its_type():
     spec = MelSpec()
     changes = dict(
         sample_rate=24000,
@@ -85,7 +85,7 @@ def test_hash_depends_on_every_field_and_not_on_spelling():
     assert MelSpec.from_dict({**spec.to_dict(), "hash": spec.hash}) == spec
 
 
-def test_disagreement_names_both_hashes_and_the_fields():
+def test_a_disagreement_error_names_both_hashes_and_the_fields():
     a, b = MelSpec(), MelSpec(fmax=7600.0, hop=200)
     a.require(MelSpec(), "this", "that")
     with pytest.raises(DataError) as error:
@@ -95,7 +95,7 @@ def test_disagreement_names_both_hashes_and_the_fields():
     assert "hop 256 against 200" in text and "fmax 8000 against 7600" in text
 
 
-def test_impossible_descriptions_are_refused():
+def test_invalid_descriptions_are_rejected():
     with pytest.raises(ConfigError, match="fmax 12000"):
         MelSpec(fmax=12000.0)
     with pytest.raises(ConfigError, match="hop <= win"):

@@ -1,4 +1,4 @@
-"""Resampling: the pass band is kept, what would alias is removed, nothing is delayed."""
+"""Resampling: the pass band is kept, aliases are removed, and there is no delay."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def tone(hz, rate, seconds=1.0):
 
 
 def level(sound):
-    """dB of the middle half, relative to a sine of amplitude 1."""
+    """Level of the middle half in dB relative to a sine of amplitude 1."""
     middle = sound[len(sound) // 4 : -len(sound) // 4].astype(np.float64)
     return 10 * np.log10(2 * np.mean(middle**2) + 1e-30)
 
@@ -45,7 +45,7 @@ def test_stretched_sound_has_the_wanted_length_and_pitch(samples):
     found = stretched(tone(500, 8000), samples)
     assert len(found) == samples and found.dtype == np.float32
     spectrum = np.abs(np.fft.rfft(found * np.hanning(samples)))
-    assert spectrum.argmax() == 500  # periods in the whole sound stay as many
+    assert spectrum.argmax() == 500  # the number of periods does not change
 
 
 def test_stretching_keeps_16_bit_sound_16_bit():

@@ -1,4 +1,4 @@
-"""The compressed spectrum and its inverse."""
+"""The compressed STFT and its inverse."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_values_are_those_of_the_definition():
     np.testing.assert_allclose(got, expected, atol=1e-10)
 
 
-def test_silence_comes_back_silent_with_finite_gradients():
+def test_silence_round_trips_with_finite_gradients():
     stft, wav = STFT(), torch.zeros(1, 2048, requires_grad=True)
     back = stft.inverse(stft(wav), 2048)
     assert back.abs().max() == 0

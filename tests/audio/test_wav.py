@@ -32,7 +32,7 @@ def test_pieces_and_tensors_write_the_same_file(tmp_path):
     assert (tmp_path / "whole.wav").read_bytes() == (tmp_path / "pieces.wav").read_bytes()
 
 
-def test_loud_sound_is_turned_down_as_a_whole_not_clipped(tmp_path):
+def test_a_loud_signal_is_scaled_not_clipped(tmp_path):
     wav = tone(amplitude=3.0)
     write_wav(tmp_path / "a.wav", np.array_split(wav, 3), RATE)
     back, _ = read_wav(tmp_path / "a.wav")
@@ -59,11 +59,13 @@ def test_a_part_is_read_by_seconds(tmp_path):
     np.testing.assert_allclose(part, wav[800:2400], atol=1.01 / 32767)
 
 
-def test_truncated_wav_says_how_much_is_missing(tmp_path):
+def test_a_truncated_wav_error_gives_the_missing_bytes(tmp_path):
     path = tmp_path / "a.wav"
     write_wav(path, tone(), RATE)
     path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(DataError, match=r"a\.wav: truncated: .* 8000 bytes of sound, 7000 are"):
+    with pytest.raises(
+        DataError, match=r"a\.wav: truncated: .* 8000 bytes of audio, the file has 7000"
+    ):
         read_wav(path)
     path.write_bytes(path.read_bytes()[:30])
     with pytest.raises(DataError, match=r"a\.wav: truncated"):
@@ -71,7 +73,7 @@ def test_truncated_wav_says_how_much_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"no sound at all, but some bytes of text"])
-def test_odd_files_are_data_errors_in_one_line(tmp_path, content):
+def test_invalid_files_are_data_errors_in_one_line(tmp_path, content):
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.wav: ") as error:
@@ -79,7 +81,7 @@ def test_odd_files_are_data_errors_in_one_line(tmp_path, content):
     assert "\n" not in str(error.value)
 
 
-def test_missing_empty_and_broken_sounds_are_named(tmp_path):
+def test_missing_empty_and_damaged_files_are_data_errors(tmp_path):
     with pytest.raises(DataError, match="no such sound file"):
         read_wav(tmp_path / "none.wav")
     write_wav(tmp_path / "empty.wav", np.zeros(0, np.float32), RATE)
@@ -93,7 +95,7 @@ def test_missing_empty_and_broken_sounds_are_named(tmp_path):
         read_wav(tmp_path / "nan.wav")
 
 
-def test_a_sound_that_is_not_finite_is_refused_and_nothing_written(tmp_path):
+def test_a_signal_that_is_not_finite_is_an_error_and_nothing_is_written(tmp_path):
     with pytest.raises(DataError, match="not written"):
         write_wav(tmp_path / "a.wav", np.array([0.0, np.inf], np.float32), RATE)
     assert list(tmp_path.iterdir()) == []

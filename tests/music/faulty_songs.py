@@ -1,4 +1,4 @@
-"""Songs made by rule, with rests, slurs and repeated words, and faults put into their files."""
+"""Generated songs with rests, slurs and repeated words, and faults injected into their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAULTS = ("drop", "double", "swap")
 
 
 def make_song(seed: int) -> Score:
-    """Four to eight lines of two or four bars in 4/4; every line ends long or with a rest."""
+    """Four to eight lines of two or four bars in 4/4; every line ends with a long note or a rest."""
     rng = random.Random(seed)
     beat = 60 / rng.choice([80, 96, 100, 120, 132])
     notes: list[Note] = []
@@ -54,7 +54,7 @@ def make_song(seed: int) -> Score:
 
 
 def _rhythm(rng: random.Random, bars: int) -> list[tuple[float, float]]:
-    """(beats to the next note, beats that sound) filling the bars."""
+    """(beats to the next note, beats of the note) that fill the bars."""
     durations: list[tuple[float, float]] = []
     for bar in range(bars):
         last = bar == bars - 1
@@ -101,7 +101,7 @@ def injected(items: list, fault: str, at: int) -> list:
 
 
 def damage_text(path: Path, fault: str, at: int, separator: str) -> bool:
-    """Put a fault into the syllables of a txt (separator " ") or lyric file (""); False if no change."""
+    """Inject a fault into a txt (separator " ") or lyric file (""); False if nothing changes."""
     lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
         items = line.split(" ") if separator else list(line)
@@ -127,7 +127,7 @@ def _damage_line(items: list[str], places: list[int], fault: str, at: int) -> li
 
 
 def damage_csv(path: Path, fault: str, at: int, syllable: bool) -> bool:
-    """Put a fault into the rows, or with `syllable` exchange only the last column."""
+    """Inject a fault into the rows; with `syllable`, exchange only the last column."""
     header, *rows = path.read_text(encoding="utf-8").splitlines()
     if fault == "swap" and at + 1 >= len(rows):
         return False
@@ -144,7 +144,7 @@ def damage_csv(path: Path, fault: str, at: int, syllable: bool) -> bool:
 
 
 def damage_notes(notes: list[Note], fault: str, at: int) -> list[Note]:
-    """A note dropped (a gap stays), doubled (sung twice in its time), or pitches exchanged."""
+    """Drop a note (leaves a gap), split it into two, or exchange the pitches of two notes."""
     if fault == "drop":
         return notes[:at] + notes[at + 1 :]
     note = notes[at]

@@ -22,7 +22,7 @@ SONGS = range(8)
 
 
 def bare(score: Score) -> Score:
-    """The melody without its words."""
+    """The melody without lyrics."""
     notes = tuple(replace(n, syllable="", slur=False, phones=None) for n in score.notes)
     return Score(notes, score.duration, score.title, score.tempo)
 
@@ -36,7 +36,7 @@ def word_lines(score: Score) -> list[str]:
 
 
 def from_tunes(rest: float) -> list[Score]:
-    """Tunes of the mini corpus, `rest` beats of silence after each phrase, legato otherwise."""
+    """Tunes of the mini corpus, with `rest` beats of silence after each phrase, legato otherwise."""
     found = []
     for tune in training_tunes() + held_out_tunes():
         beat, at, notes, phrases = 60 / tune.tempo, 0.5, [], []
@@ -70,7 +70,7 @@ def damage_tree(score: Score, root: Path, kind: str, fault: str, at: int) -> boo
 
 
 @pytest.mark.parametrize("seed", SONGS)
-def test_no_false_alarm_on_clean_songs(seed, tmp_path):
+def test_clean_songs_have_no_problems(seed, tmp_path):
     score = make_song(seed)
     assert lint_csd(write_song(score, tmp_path)) == []
     assert lint_song(*midi_and_words(score, tmp_path)).problems == []
@@ -118,7 +118,7 @@ def test_the_file_that_differs_from_the_others_is_named(kind, fault, message, tm
 
 @pytest.mark.parametrize("kind", ["mid", "csv", "csv column", "lyric", "txt"])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_restored_song_is_the_song_before_the_damage(kind, fault, tmp_path):
+def test_a_repaired_song_equals_the_song_before_the_damage(kind, fault, tmp_path):
     score = make_song(3)
     if damage_tree(score, tmp_path, kind, fault, 9):
         paths = repair_csd(tmp_path / "csv" / "kr001a.csv", tmp_path / "fixed")
@@ -134,7 +134,7 @@ def phrase_named(problems: list, line: int) -> bool:
     return {int(re.match(r"line (\d+)", p.message).group(1)) for p in problems} == {line}
 
 
-def test_every_count_mismatch_of_midi_and_words_is_found_and_its_phrase_named(tmp_path):
+def test_every_count_mismatch_of_midi_and_lyrics_is_found_in_its_phrase(tmp_path):
     injected = named = 0
     for seed, score in enumerate([*map(make_song, SONGS), *from_tunes(rest=0.5)]):
         song, words = midi_and_words(score, tmp_path)
@@ -169,7 +169,7 @@ def test_a_fixed_song_has_no_problems_and_can_be_read(seed, fault, tmp_path):
 
 
 @needs_little_star
-def test_the_real_song_is_clean_and_its_faults_are_found(tmp_path):
+def test_a_real_song_is_clean_and_injected_faults_are_found(tmp_path):
     song, words = LITTLE_STAR / "mid" / "little_star.mid", LITTLE_STAR / "txt" / "little_star.txt"
     assert lint_song(song, words).problems == []
     lines = words.read_text(encoding="utf-8-sig").splitlines()
@@ -203,19 +203,19 @@ def test_range_suggests_an_octave(tmp_path):
     ]
 
 
-def test_overlaps_are_named_and_legato_is_not():
+def test_overlaps_are_reported_and_legato_is_not():
     notes = [RawNote(0, 1.04, 60), RawNote(1, 2.5, 60), RawNote(2, 3, 62)]
     (problem,) = check_notes(notes, ((0.0, 120.0),), "song.mid")
     assert (problem.kind, problem.note, problem.time) == ("overlap", 3, 2)
 
 
 @pytest.mark.parametrize("bpm", [12.0, 400.0])
-def test_a_doubtful_tempo_is_named(bpm):
+def test_an_implausible_tempo_is_reported(bpm):
     (problem,) = check_notes([RawNote(0, 1, 60)], ((0.0, bpm),), "song.mid")
     assert problem.kind == "tempo"
 
 
-def test_notes_too_fast_to_sing_are_a_doubtful_tempo():
+def test_too_short_notes_are_an_implausible_tempo():
     notes = [RawNote(i / 20, (i + 1) / 20, 60) for i in range(9)]
     assert [p.kind for p in check_notes(notes, ((0.0, 120.0),), "song.mid")] == ["tempo"]
 
@@ -226,18 +226,18 @@ def test_words_that_cannot_be_pronounced_are_named_and_not_fixed(tmp_path):
     findings = lint_song(two_notes(tmp_path), words)
     assert [p.kind for p in findings.problems] == ["unpronounceable"]
     assert "words.txt:2: 'love'" in findings.problems[0].message
-    with pytest.raises(DataError, match="mend the unpronounceable words"):
+    with pytest.raises(DataError, match="correct the unpronounceable words"):
         write_repaired(findings, tmp_path / "song.mid", words)
 
 
-def test_a_missing_witness_is_named(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     path = write_song(make_song(0), tmp_path)
     (tmp_path / "lyric" / "kr001a.txt").unlink()
     (problem,) = lint_csd(path)
     assert problem.kind == "missing_file" and "lyric" in problem.message
 
 
-def test_a_tree_lists_its_songs(tmp_path):
+def test_the_songs_of_a_tree_are_listed(tmp_path):
     path = write_song(make_song(0), tmp_path / "korean")
     assert songs_of(tmp_path) == songs_of(path) == [path]
     with pytest.raises(DataError, match="no csv files"):
@@ -267,7 +267,7 @@ def test_the_program_exits_2_for_unusable_files(content, tmp_path, capsys):
     assert "damaged or no MIDI file" in error and "\n" not in error
 
 
-def test_the_program_looks_through_a_whole_tree(tmp_path, capsys):
+def test_the_program_checks_a_whole_tree(tmp_path, capsys):
     write_song(make_song(0), tmp_path, "kr001a")
     path = write_song(make_song(1), tmp_path, "kr002a")
     damage_csv(path, "drop", 4, False)

@@ -66,7 +66,7 @@ def test_midi_keeps_notes_lyrics_lines_words_and_tempo(tmp_path):
     assert [time for time, _ in found.tempo] == pytest.approx([0, 2], abs=1e-3)
 
 
-def test_words_in_a_text_file_are_laid_on_the_notes(tmp_path):
+def test_lyrics_of_a_text_file_are_assigned_to_the_notes(tmp_path):
     path = midi(tmp_path / "a.mid", on(60), off(60), on(62), off(62), on(64, 480), off(64))
     found = read_score(path, words(tmp_path, "반짝\n별"))
     assert [n.syllable for n in found.notes] == ["반", "짝", "별"]
@@ -75,7 +75,7 @@ def test_words_in_a_text_file_are_laid_on_the_notes(tmp_path):
     assert [n.slur for n in found.notes] == [False, True, False]
 
 
-def test_tempo_is_taken_from_every_track(tmp_path):
+def test_tempo_changes_of_all_tracks_count(tmp_path):
     file = mido.MidiFile(ticks_per_beat=480)
     file.add_track().extend(
         [mido.MetaMessage("set_tempo", tempo=500000), mido.MetaMessage("end_of_track")]
@@ -97,7 +97,7 @@ def test_ticks_and_seconds_are_inverse(changes):
     assert list(tempo.seconds) == sorted(tempo.seconds)
 
 
-def test_legato_is_trimmed_and_larger_overlaps_are_refused(tmp_path):
+def test_legato_is_trimmed_and_larger_overlaps_are_rejected(tmp_path):
     path = midi(tmp_path / "a.mid", on(60), on(62, 460), off(60, 20), off(62))
     first, second = read_score(path, words(tmp_path, "반짝")).notes
     assert first.end == second.start == pytest.approx(460 / 960)
@@ -121,18 +121,18 @@ def test_legato_is_trimmed_and_larger_overlaps_are_refused(tmp_path):
         ),
     ],
 )
-def test_midi_that_cannot_be_sung_says_why(tmp_path, events, message):
+def test_midi_that_cannot_be_sung_is_an_error_with_a_reason(tmp_path, events, message):
     with pytest.raises(DataError, match=message.replace(".", r"\.")):
         read_score(midi(tmp_path / "a.mid", *events))
 
 
-def test_several_tracks_with_notes_are_refused_unless_one_has_the_lyrics(tmp_path):
+def test_several_tracks_with_notes_are_rejected_unless_one_has_the_lyrics(tmp_path):
     path = midi(tmp_path / "a.mid", on(60), off(60), tracks=2)
     with pytest.raises(DataError, match="2 tracks with notes"):
         read_score(path, words(tmp_path, "가"))
 
 
-def test_lyrics_of_another_encoding_are_named(tmp_path):
+def test_lyrics_in_another_encoding_are_an_error(tmp_path):
     path = midi(tmp_path / "a.mid", ("lyrics", {"text": "가"}), on(60), off(60), charset="cp949")
     with pytest.raises(DataError, match="lyric events are not UTF-8"):
         read_score(path)
@@ -146,7 +146,7 @@ def test_lyrics_of_another_encoding_are_named(tmp_path):
     ("text", "message"),
     [("반짝별", "2 notes but 3 syllables, no note from line 1"), ("반", "no syllable from note 2")],
 )
-def test_a_count_mismatch_names_the_place(tmp_path, text, message):
+def test_a_count_mismatch_error_names_the_place(tmp_path, text, message):
     path = midi(tmp_path / "a.mid", on(60), off(60), on(62), off(62))
     with pytest.raises(DataError, match=message):
         read_score(path, words(tmp_path, text))
@@ -174,7 +174,7 @@ def test_a_csd_tree_is_read_as_written(tmp_path):
     ]
 
 
-def test_a_csd_csv_alone_gives_its_phones(tmp_path):
+def test_a_csd_csv_without_other_files_gives_its_phones(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("\ufeffstart,end,pitch,syllable\n0,1,60,g_w_a\n1,2,62,a_ng\n", "utf-8")
     found = read_score(path)
@@ -239,7 +239,7 @@ def test_an_openutau_project_is_read(tmp_path):
         ("voice_parts: []", "no notes"),
         ("- 1", "no OpenUtau project"),
         ("a: [", "not YAML"),
-        ("voice_parts: [{notes: [{position: 0}]}]", "not as OpenUtau writes it"),
+        ("voice_parts: [{notes: [{position: 0}]}]", "not an OpenUtau project"),
         ("tempos: [{position: 0, bpm: 0}]", "tempo 0.0 at tick"),
     ],
 )
@@ -306,15 +306,15 @@ def test_a_compressed_score_is_the_same_score(tmp_path):
         (XML.replace("<step>C", "<step>X"), "damaged MusicXML"),
     ],
 )
-def test_musicxml_that_cannot_be_sung_says_why(tmp_path, text, message):
+def test_musicxml_that_cannot_be_sung_is_an_error_with_a_reason(tmp_path, text, message):
     path = tmp_path / "song.xml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         read_score(path)
 
 
-def test_an_unknown_ending_lists_the_known_ones(tmp_path):
-    with pytest.raises(DataError, match=r"known endings: \.mid"):
+def test_an_unknown_extension_error_lists_the_supported_ones(tmp_path):
+    with pytest.raises(DataError, match=r"supported extensions: \.mid"):
         read_score(tmp_path / "song.pdf")
 
 
@@ -324,7 +324,7 @@ def test_a_missing_file_is_a_data_error(tmp_path, ending):
         read_score(tmp_path / f"song{ending}")
 
 
-def read_or_refuse(content: bytes, ending: str) -> None:
+def read_or_reject(content: bytes, ending: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"song{ending}"
         path.write_bytes(content)
@@ -355,14 +355,14 @@ fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 @pytest.mark.parametrize("ending", [".mid", ".ustx", ".musicxml", ".mxl", ".csv", ".json"])
 @fuzz
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused(ending, content):
-    read_or_refuse(content, ending)
+def test_any_bytes_are_read_or_rejectd(ending, content):
+    read_or_reject(content, ending)
 
 
 @pytest.mark.parametrize("ending", sorted(SAMPLES))
 @fuzz
 @given(data=st.data())
-def test_any_damage_to_a_file_is_read_or_refused(ending, data):
+def test_any_damage_to_a_file_is_read_or_rejectd(ending, data):
     content = bytearray(SAMPLES[ending])
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(content) - 1))
@@ -374,7 +374,7 @@ def test_any_damage_to_a_file_is_read_or_refused(ending, data):
         content[place:stop] = b"" if kind == "drop" else byte
         if not content:
             break
-    read_or_refuse(bytes(content), ending)
+    read_or_reject(bytes(content), ending)
 
 
 numbers = st.floats() | st.integers() | st.none() | st.text(max_size=5) | st.booleans()
@@ -384,20 +384,20 @@ numbers = st.floats() | st.integers() | st.none() | st.text(max_size=5) | st.boo
 @given(
     st.lists(st.fixed_dictionaries({k: numbers for k in ("position", "duration", "tone", "lyric")}))
 )
-def test_any_values_in_a_project_are_read_or_refused(notes):
+def test_any_values_in_a_project_are_read_or_rejectd(notes):
     project = {"voice_parts": [{"notes": notes}]}
-    read_or_refuse(yaml.safe_dump(project, allow_unicode=True).encode("utf-8", "ignore"), ".ustx")
+    read_or_reject(yaml.safe_dump(project, allow_unicode=True).encode("utf-8", "ignore"), ".ustx")
 
 
 @fuzz
 @given(st.lists(st.tuples(numbers, numbers, numbers, numbers), max_size=6))
-def test_any_values_in_a_csv_are_read_or_refused(rows):
+def test_any_values_in_a_csv_are_read_or_rejectd(rows):
     text = "start,end,pitch,syllable\n" + "\n".join(",".join(map(str, row)) for row in rows)
-    read_or_refuse(text.encode("utf-8", "ignore"), ".csv")
+    read_or_reject(text.encode("utf-8", "ignore"), ".csv")
 
 
 @needs_little_star
-def test_the_real_song_has_its_42_syllables():
+def test_a_real_song_has_its_42_syllables():
     found = read_score(
         LITTLE_STAR / "mid" / "little_star.mid", LITTLE_STAR / "txt" / "little_star.txt"
     )

@@ -27,17 +27,17 @@ def scores(draw):
 
 
 @given(scores())
-def test_a_score_survives_json(score):
+def test_a_score_round_trips_through_json(score):
     assert Score.from_dict(json.loads(json.dumps(score.to_dict()))) == score
 
 
-def test_phones_survive_json():
+def test_phones_round_trip_through_json():
     score = Score((Note(0, 1, 60, "가", phones=("g", "a")),), 2.0, "노래", ((0.0, 90.0),), (0,))
     assert Score.from_dict(json.loads(json.dumps(score.to_dict()))) == score
 
 
 @given(scores(), st.floats(1.0, 19.0))
-def test_lines_hold_every_note_once_and_do_not_cross(score, longest):
+def test_lines_contain_every_note_once_and_do_not_overlap(score, longest):
     lines = score.lines(longest=longest)
     assert all(a[1] <= b[0] + 1e-9 for a, b in itertools.pairwise(lines))
     found = [n.pitch for a, b in lines for n in score.cut(a, b).notes]
@@ -78,7 +78,7 @@ def test_stretch_by_two_halves_every_time():
     assert (fast.duration, fast.tempo) == (2.0, ((0.0, 240.0),))
 
 
-def test_transpose_moves_pitches_and_stops_at_the_end_of_midi():
+def test_transpose_shifts_pitches_within_the_midi_range():
     assert song((0, 1)).transpose(-3).notes[0].pitch == 57
     with pytest.raises(DataError, match="pitch 130 is outside MIDI's 0 to 127"):
         song((0, 1)).transpose(70)
@@ -93,11 +93,11 @@ def test_transpose_moves_pitches_and_stops_at_the_end_of_midi():
         ((Note(-1, 1, 60),), "times start at 0"),
         ((Note(0, float("nan"), 60),), "times start at 0"),
         ((Note(0, 1, 60, "ab"),), "'ab' is not one Hangul syllable"),
-        ((Note(0, 1, 60, slur=True),), "the first note continues nothing"),
+        ((Note(0, 1, 60, slur=True),), "the first note has no previous syllable"),
         ((Note(0, 9, 60),), "lasts 5.000 s but its last note ends at 9.000 s"),
     ],
 )
-def test_a_score_that_cannot_be_sung_says_where(notes, message):
+def test_an_invalid_score_is_an_error_with_its_place(notes, message):
     with pytest.raises(DataError, match=message):
         Score(notes, 5.0)
 

@@ -50,7 +50,7 @@ timings = st.builds(
 
 @settings(max_examples=300)
 @given(scores(), timings, st.floats(0.5, 1.2))
-def test_every_frame_is_given_to_one_phone(score, timing, part):
+def test_every_frame_belongs_to_one_phone(score, timing, part):
     frames = max(round(score.duration * RATE * part), 1)
     found = align(score, PhoneTokenizer(), frames, RATE, timing)
     assert found.frames == len(found.frame_pitch()) == frames
@@ -69,18 +69,18 @@ def test_notes_begin_and_end_at_rounded_times(score, onset, coda):
 
 
 @given(scores(), st.integers(1, 6))
-def test_before_begins_each_nucleus_on_its_note_wherever_there_is_room(score, onset):
+def test_before_begins_each_nucleus_on_its_note_where_time_suffices(score, onset):
     frames = round(score.duration * RATE)
     found = align(score, PhoneTokenizer(), frames, RATE, Timing(onset, placement="before"))
     begins = np.cumsum(found.durations) - found.durations
-    former = 0
+    previous = 0
     for index, note in enumerate(score.notes):
         own = found.notes == index
         nucleus = begins[own & (found.roles == ROLES.index("nucleus"))][0]
         start = round(note.start * RATE)
-        if start - former >= 4:  # two onset consonants fit into half of what is there
+        if start - previous >= 4:  # half of the available frames suffices for two onset consonants
             assert nucleus == min(start, frames)
-        former = start
+        previous = start
 
 
 def test_onset_and_coda_take_three_frames_and_the_nucleus_the_rest():
@@ -137,12 +137,12 @@ def test_before_takes_the_onset_from_the_rest():
     ]  # fmt: skip
 
 
-def test_before_takes_the_onset_from_the_former_nucleus_where_there_is_no_rest():
+def test_before_takes_the_onset_from_the_previous_nucleus_where_there_is_no_rest():
     score = song((0, 20, A), (20, 40, GANG))
     assert rows(score, Timing(placement="before")) == [("a", 17), ("g", 3), ("a", 17), ("ng", 3)]
 
 
-def test_before_takes_at_most_half_of_the_former_note():
+def test_before_takes_at_most_half_of_the_previous_note():
     found = rows(song((10, 14, A), (14, 40, GA)), Timing(placement="before"))
     assert found == [("<sil>", 10), ("a", 2), ("g", 2), ("wa", 26)]
 
@@ -151,12 +151,12 @@ def test_before_puts_the_onset_inside_a_note_at_the_very_beginning():
     assert rows(song((0, 20, GA)), Timing(placement="before")) == [("g", 3), ("wa", 17)]
 
 
-def test_lead_says_how_much_of_the_onset_lies_before_the_note():
+def test_lead_limits_the_onset_frames_before_the_note():
     found = rows(song((10, 30, GA)), Timing(onset=6, placement="before", lead=4))
     assert found == [("<sil>", 6), ("g", 6), ("wa", 18)]
 
 
-def test_frame_helpers_repeat_what_phones_have():
+def test_frame_arrays_repeat_the_values_of_the_phones():
     score = song((5, 15, GANG), duration=0.2)
     found = align(score, PhoneTokenizer(), 20, 100.0, Timing())
     assert found.frame_pitch().tolist() == [0] * 5 + [60] * 10 + [0] * 5
@@ -175,12 +175,12 @@ def test_boundaries_do_not_drift_over_a_long_song():
     assert np.abs(begins - expected).max() <= 0.5
 
 
-def test_a_note_without_a_syllable_is_named():
+def test_a_note_without_a_syllable_is_an_error():
     with pytest.raises(DataError, match=r"note 1 at 0\.00 s has no syllable"):
         align(Score((Note(0, 1, 60),), 1.0), PhoneTokenizer(), 86, RATE, Timing())
 
 
 @pytest.mark.parametrize("options", [{"onset": -1}, {"placement": "after"}, {"lead": 1.5}])
-def test_timing_refuses_what_is_no_number_of_frames(options):
+def test_timing_rejects_invalid_numbers_of_frames(options):
     with pytest.raises(ConfigError, match=r"timing\."):
         Timing(**options)

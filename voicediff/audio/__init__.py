@@ -1,4 +1,4 @@
-"""Sound: files, mel-spectrograms, compressed spectra, fundamental frequency."""
+"""Audio files, mel spectrograms, the compressed STFT, fundamental frequency."""
 
 from voicediff.audio.f0 import f0, f0_and_periodicity
 from voicediff.audio.mel import MelSpec, log_mel, mel_filters

@@ -1,4 +1,4 @@
-"""Fundamental frequency: candidates from a normalised difference function, a path through them."""
+"""F0 tracking: candidates from a normalised difference function, and a Viterbi path."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 
 CANDIDATES = 6
 UNVOICED = 0.35  # aperiodicity at which a frame counts as unvoiced
-SWITCH = 0.14  # price of a change of voicing (this and the next two: Boersma 1993)
-JUMP = 0.35  # price of a jump, per octave, for steps of 10 ms
-HIGH = 0.01  # advantage of one octave up: of two equal periods the shorter is the true one
+SWITCH = 0.14  # cost of a change of voicing (this and the next two: Boersma 1993)
+JUMP = 0.35  # cost of a jump per octave, for steps of 10 ms
+HIGH = 0.01  # cost per octave of longer periods: of two equal minima the shorter lag is the period
 QUIET = 10 ** (-45 / 20)  # of the loudest frame's level: quieter frames are unvoiced
-BAND = 3500.0  # Hz: harmonics above are left out, breath noise lives there
+BAND = 3500.0  # Hz: cut-off of the low-pass; breath noise dominates above
 SILENT = 1e-4  # of full scale: below this everything is unvoiced
 _BLOCK = 1024  # frames at once
 
@@ -20,13 +20,13 @@ def f0(
 ) -> np.ndarray:
     """F0 in Hz, (T,) float32 with T = N // hop, 0 where unvoiced; wav (N,).
 
-    Frame i is centred on sample (i + 1/2) hop, where mel frame i is centred (`MelSpec`).
+    Frame i is centred on sample (i + 1/2) hop, like mel frame i (`MelSpec`).
 
-    Each frame is compared with itself over all pairs of samples one lag apart: the squared
-    difference d(lag), normalised by its mean over all shorter lags (de Cheveigné & Kawahara 2002,
-    Eq. 8). All pairs lie inside one fixed window, so that the estimate belongs to its middle at
-    every lag: a glide is not shifted. The deepest minima are the candidates; a Viterbi path
-    through them and an unvoiced state pays for jumps and for changes of voicing (Boersma 1993).
+    The squared difference d(lag) over all pairs of samples one lag apart is normalised by its mean
+    over all shorter lags (YIN, de Cheveigné & Kawahara 2002, Eq. 8). All pairs lie inside one fixed
+    window, so that the estimate is centred at every lag and glides are not delayed. The deepest
+    minima are the candidates. A Viterbi path through them and an unvoiced state has costs for jumps
+    and for changes of voicing (Boersma 1993).
     """
     return f0_and_periodicity(wav, sample_rate, hop, fmin, fmax)[0]
 
@@ -34,9 +34,9 @@ def f0(
 def f0_and_periodicity(
     wav: np.ndarray, sample_rate: int, hop: int, fmin: float = 60.0, fmax: float = 1200.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """F0 as by `f0`, and how periodic each frame is, (T,) from 0 to 1, voiced or not.
+    """F0 as from `f0`, and the periodicity (T,) of each frame, 0 to 1, voiced or not.
 
-    Periodicity is 1 minus the smallest normalised difference at any lag; 0 where it is silent.
+    Periodicity is 1 minus the smallest normalised difference over all lags; 0 in silence.
     """
     wav = np.asarray(wav, np.float32)
     frames = len(wav) // hop
@@ -47,7 +47,9 @@ def f0_and_periodicity(
     wav = np.pad(_lowpass(wav, sample_rate), (0, max(size - len(wav), 0)))
     windows = np.lib.stride_tricks.sliding_window_view(wav, size)
     centres = np.arange(frames) * hop + hop // 2
-    starts = np.clip(centres - size // 2, 0, len(wav) - size)  # at the ends the window stays inside
+    starts = np.clip(
+        centres - size // 2, 0, len(wav) - size
+    )  # windows at the ends are shifted inside
     blocks = [
         _candidates(windows[starts[i : i + _BLOCK]], shortest, longest)
         for i in range(0, frames, _BLOCK)
@@ -64,7 +66,7 @@ def f0_and_periodicity(
 
 
 def _lowpass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The sound below BAND, undelayed. Smooth differences are also read well between samples."""
+    """Zero-delay low-pass at BAND; it also makes interpolation between samples accurate."""
     if sample_rate <= 2 * BAND:
         return wav
     half = sample_rate // 1000
@@ -111,11 +113,11 @@ def _aperiodicity(frames: np.ndarray, lags: int) -> np.ndarray:
     return result
 
 
-def _fast_length(least: int) -> int:
-    """The smallest length of at least `least` without prime factors above 5: a fast FFT."""
-    powers = range(least.bit_length() + 1)
+def _fast_length(minimum: int) -> int:
+    """The smallest length of at least `minimum` without prime factors above 5, for a fast FFT."""
+    powers = range(minimum.bit_length() + 1)
     sizes = (2**a * 3**b * 5**c for a in powers for b in powers for c in powers)
-    return min(size for size in sizes if size >= least)
+    return min(size for size in sizes if size >= minimum)
 
 
 def _best_path(costs: np.ndarray, octaves: np.ndarray, jump: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Masks of the truth on the spectrum: what the best mask of its kind could do."""
+"""Oracle masks on the spectrum: upper bounds for mask-based separation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ratio_masked(mixture: Tensor, sources: Tensor, stft: STFT = STFT()) -> Tenso
     noise = (y - parts.sum(0)).abs().square()
     power = parts.abs().square()
     mask = (power / (power.sum(0) + noise).clamp(min=1e-12)).sqrt()
-    return _sounds(mask * y, stft, mixture.shape[-1])
+    return _waveforms(mask * y, stft, mixture.shape[-1])
 
 
 def phase_masked(mixture: Tensor, sources: Tensor, stft: STFT = STFT()) -> Tensor:
@@ -27,7 +27,7 @@ def phase_masked(mixture: Tensor, sources: Tensor, stft: STFT = STFT()) -> Tenso
     """
     y, parts = _spectra(mixture, sources, stft)
     mask = ((parts * y.conj()).real / y.abs().square().clamp(min=1e-12)).clamp(0, 1)
-    return _sounds(mask * y, stft, mixture.shape[-1])
+    return _waveforms(mask * y, stft, mixture.shape[-1])
 
 
 def _spectra(mixture: Tensor, sources: Tensor, stft: STFT) -> tuple[Tensor, Tensor]:
@@ -42,6 +42,6 @@ def _spectra(mixture: Tensor, sources: Tensor, stft: STFT) -> tuple[Tensor, Tens
     return found[0], found[1:]
 
 
-def _sounds(spectra: Tensor, stft: STFT, samples: int) -> Tensor:
+def _waveforms(spectra: Tensor, stft: STFT, samples: int) -> Tensor:
     window = torch.hann_window(stft.n_fft)
     return torch.istft(spectra, stft.n_fft, stft.hop, window=window, length=samples)

@@ -1,4 +1,4 @@
-"""Log-mel spectrograms, and the description that everything made from them is checked against."""
+"""Log-mel spectrograms, and the settings that features, models and vocoders must share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from voicediff.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class MelSpec:
-    """How a mel-spectrogram was made. Frame i is centred on sample (i + 1/2) hop.
+    """Settings of a mel spectrogram. Frame i is centred on sample (i + 1/2) hop.
 
     Attributes:
         sample_rate: Hz.
-        n_fft, hop, win: samples; the Hann window of `win` stands in the middle of n_fft.
+        n_fft, hop, win: samples; the Hann window of `win` is centred in n_fft.
         n_mels, fmin, fmax: number of bins and their range in Hz (Slaney's scale and norm).
         floor: magnitudes are clamped here before the natural logarithm.
     """
@@ -45,7 +45,7 @@ class MelSpec:
             )
         if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
             raise ConfigError(
-                f"mel: fmin {self.fmin:g} and fmax {self.fmax:g} do not fit a rate of {self.sample_rate}"
+                f"mel: fmin {self.fmin:g} and fmax {self.fmax:g} do not fit a sample rate of {self.sample_rate}"
             )
         if self.n_mels < 1 or self.floor <= 0:
             raise ConfigError(f"mel: n_mels {self.n_mels} and floor {self.floor:g} must be above 0")
@@ -56,23 +56,23 @@ class MelSpec:
         return self.sample_rate / self.hop
 
     def frames(self, samples: int) -> int:
-        """Number of frames of a sound of `samples` samples."""
+        """Number of frames of a waveform of `samples` samples."""
         return samples // self.hop
 
     @property
     def hash(self) -> str:
-        """Eight hexadecimal digits from all fields."""
+        """Eight hexadecimal digits that depend on all fields."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields with their declared types; `from_dict` reads it back."""
+        """All fields with their declared types; inverse of `from_dict`."""
         kinds = {"int": int, "float": float}
         return {f.name: kinds[f.type](getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], at: str = "mel") -> MelSpec:
-        """Read what `to_dict` wrote, a `hash` beside it included. Raises DataError."""
+        """Inverse of `to_dict`; a `hash` is checked if present. Raises DataError."""
         options = {key: value for key, value in data.items() if key != "hash"}
         try:
             spec = cls(**options)
@@ -80,11 +80,11 @@ class MelSpec:
         except (TypeError, ValueError) as error:
             raise DataError(f"{at}: not a mel description: {error}") from error
         if data.get("hash", spec.hash) != spec.hash:
-            raise DataError(f"{at}: hash {data['hash']} does not fit the fields ({spec.hash})")
+            raise DataError(f"{at}: hash {data['hash']} does not match the fields ({spec.hash})")
         return spec
 
     def require(self, other: MelSpec, this: str, that: str) -> None:
-        """DataError where `this` (described by self) and `that` (by other) disagree."""
+        """Raise DataError if the settings of `this` (self) and `that` (other) differ."""
         if self.to_dict() == other.to_dict():
             return
         mine, theirs = asdict(self), asdict(other)
@@ -98,7 +98,7 @@ class MelSpec:
 @lru_cache(maxsize=8)
 def mel_filters(spec: MelSpec) -> Tensor:
     """Mel filter bank (n_mels, n_fft // 2 + 1): triangles of equal area on Slaney's mel scale."""
-    with torch.inference_mode(False):  # it is kept, and may be needed in training later
+    with torch.inference_mode(False):  # the cached tensor may be used in training later
         bank = slaney_filters(spec.sample_rate, spec.n_fft, spec.n_mels, spec.fmin, spec.fmax)
         return torch.from_numpy(bank.astype(np.float32))
 
@@ -106,12 +106,12 @@ def mel_filters(spec: MelSpec) -> Tensor:
 def magnitudes(wav: Tensor, spec: MelSpec) -> Tensor:
     """Magnitude spectrum (..., n_fft // 2 + 1, T) of wav (..., N), T = N // hop.
 
-    The sound is extended by reflection so that frame i is centred on sample (i + 1/2) hop: the
-    framing of HiFi-GAN and Grad-TTS.
+    The waveform is padded by reflection so that frame i is centred on sample (i + 1/2) hop, as in
+    HiFi-GAN and Grad-TTS.
     """
     frames, left = spec.frames(wav.shape[-1]), (spec.n_fft - spec.hop) // 2
     right = spec.n_fft - spec.hop - left
-    short = right + 1 - wav.shape[-1]  # reflection needs more samples than it returns
+    short = right + 1 - wav.shape[-1]  # reflection needs more samples than it pads
     if short > 0:
         wav = F.pad(wav, (0, short))
     flat = wav.reshape(-1, wav.shape[-1])

@@ -1,4 +1,4 @@
-"""Change of sample rate with the SoX resampler (package soxr), the one place for whole sounds."""
+"""Sample rate conversion of complete waveforms with the SoX resampler (package soxr)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import soxr
 def resampled(sound: np.ndarray, rate: float, wanted: float) -> np.ndarray:
     """`sound` (N,) at `rate` as (round(N * wanted / rate),) at `wanted` (both Hz, or a ratio).
 
-    Linear phase, without delay. The pass band ends at 0.913 of the lower Nyquist frequency; what
-    would alias is more than 120 dB down (SoX's quality VHQ).
+    Linear phase, without delay. The pass band ends at 0.913 of the lower Nyquist frequency;
+    aliases are attenuated by more than 120 dB (SoX quality VHQ).
     """
     if rate == wanted:
         return sound
@@ -18,7 +18,7 @@ def resampled(sound: np.ndarray, rate: float, wanted: float) -> np.ndarray:
 
 
 def stretched(sound: np.ndarray, samples: int) -> np.ndarray:
-    """`sound` (N,) as (samples,): played at the speed N / samples, so pitch and formants move."""
+    """Resample (N,) to (samples,) at N / samples times the speed; pitch and formants scale with it."""
     if len(sound) == samples:
         return sound
     played = resampled(sound, len(sound), samples)[:samples]

@@ -1,4 +1,4 @@
-"""The compressed complex spectrum in which separation works, and its inverse."""
+"""The compressed complex STFT of the separation models, and its inverse."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class STFT:
         return self.n_fft // 2 + 1
 
     def frames(self, samples: int) -> int:
-        """Number of frames of a sound of `samples` samples."""
+        """Number of frames of a waveform of `samples` samples."""
         return 1 + samples // self.hop
 
     def __call__(self, wav: Tensor) -> Tensor:
         """wav (B, N) -> compressed spectrum (B, 2, F, T): real and imaginary part."""
-        # reflection as in SGMSE; a sound shorter than half a window can only be extended by zeros
+        # reflection as in SGMSE; signals shorter than half a window can only be padded with zeros
         mode = "reflect" if wav.shape[-1] > self.n_fft // 2 else "constant"
         padded = F.pad(wav[:, None], (self.n_fft // 2, self.n_fft // 2), mode=mode)[:, 0]
         spectrum = torch.stft(

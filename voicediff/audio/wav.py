@@ -1,4 +1,4 @@
-"""Reading and writing sound files."""
+"""Reading and writing audio files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicediff.audio.resampling import resampled
 from voicediff.errors import DataError
 from voicediff.files import whole_file
 
-PEAK = 0.999  # of full scale: what louder sounds are turned down to
+PEAK = 0.999  # of full scale; louder waveforms are scaled to this peak
 
 
 def read_wav(
@@ -26,11 +26,11 @@ def read_wav(
     start: float = 0.0,
     end: float | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Read a sound file as float32 mono (N,) and its sample rate; channels are averaged.
+    """Read an audio file as float32 mono (N,) and its sample rate; channels are averaged.
 
     Args:
-        sample_rate: resample to this rate, None keeps the file's own.
-        start, end: seconds of the part to read; `end` None reads to the end.
+        sample_rate: resample to this rate in Hz; None keeps the rate of the file.
+        start, end: the part to read in seconds; `end` None reads to the end.
 
     Raises DataError for a missing, empty, truncated or unreadable file.
     """
@@ -62,11 +62,11 @@ def read_wav(
 def write_wav(
     path: str | Path, wav: np.ndarray | torch.Tensor | Iterable[np.ndarray], sample_rate: int
 ) -> None:
-    """Write a mono sound (N,), or its consecutive pieces, as 16-bit WAV in place of `path`.
+    """Write a mono waveform (N,), or its consecutive pieces, as 16-bit WAV.
 
-    A sound that would clip is turned down as a whole. Memory does not grow with the number of
-    pieces. Raises DataError on a full disk or samples that are not numbers; nothing half-written
-    stays.
+    A waveform that would clip is scaled as a whole. Memory does not grow with the number of pieces.
+    Raises DataError on a full disk or for samples that are not finite; `path` is replaced only
+    after a complete write.
     """
     if isinstance(wav, torch.Tensor):
         wav = wav.detach().cpu().numpy()
@@ -83,10 +83,10 @@ def write_wav(
 
 
 def require_complete(path: Path) -> None:
-    """Raise DataError where a WAV file's header announces more data than the file holds.
+    """Raise DataError if the header of a WAV file declares more data than the file has.
 
-    libsndfile reads such a file silently to where it breaks off. Sizes of 0 and 2^32 - 1 are what
-    programs write into a pipe, where they cannot know better.
+    libsndfile reads truncated files without an error. Sizes of 0 and 2^32 - 1 are accepted:
+    programs that write to a pipe use them because the size is unknown.
     """
     with open(path, "rb") as file:
         head = file.read(12)
@@ -99,16 +99,16 @@ def require_complete(path: Path) -> None:
             file.seek(size + size % 2, 1)
         else:
             raise DataError(f"{path}: truncated: no samples after the header")
-        there = path.stat().st_size - file.tell()
-    if size not in (0, 0xFFFFFFFF) and there < size:
+        available = path.stat().st_size - file.tell()
+    if size not in (0, 0xFFFFFFFF) and available < size:
         raise DataError(
-            f"{path}: truncated: the header announces {size} bytes of sound, {there} are there; "
+            f"{path}: truncated: the header declares {size} bytes of audio, the file has {available}; "
             "copy or export the file again"
         )
 
 
 def _store(pieces: Iterable[np.ndarray], store: BinaryIO, path: Path) -> float:
-    """Append float32 pieces to `store`; the largest magnitude."""
+    """Write float32 pieces to `store`; returns the largest magnitude."""
     peak = 0.0
     for piece in pieces:
         piece = np.asarray(piece, np.float32)

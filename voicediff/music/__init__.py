@@ -1,4 +1,4 @@
-"""Scores: notes and syllables, their readers and writers, their timing in frames, their linter."""
+"""Musical scores with syllables: readers, writers, linter, and alignment to frames."""
 
 from voicediff.music.csd import read_csd, write_csd
 from voicediff.music.midi import write_midi

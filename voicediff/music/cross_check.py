@@ -1,4 +1,4 @@
-"""The linter for songs of a CSD tree, whose `mid`, `csv`, `txt` and `lyric` witness each other."""
+"""The linter for songs of a CSD tree: `mid`, `csv`, `txt` and `lyric` are cross-checked."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from voicediff.text import phones
 from voicediff.text.lyrics import Sung, read_lyrics, read_text
 from voicediff.text.phones import Syllable
 
-ODD = 0.75  # dissimilarity from which a pair is a mismatch: onset and nucleus differ
+MISMATCH = 0.75  # minimum dissimilarity of a mismatched pair: onset and nucleus differ
 LATE = 0.15  # seconds
-_NEAR = 2  # items within which two witnesses accuse the same place
+_NEAR = 2  # items; closer disagreements of two pairs of files have one cause
 
 
 @dataclass(frozen=True)
 class SongFiles:
-    """The files of one song; each list is None where its file is absent.
+    """The files of one song; a list is None where its file is missing.
 
     `rows` and `row_syllables` are the csv file, `notes` the MIDI file, `spoken` the txt file,
     `written` the Hangul of the lyric file.
@@ -43,16 +43,16 @@ class SongFiles:
 
 @dataclass(frozen=True)
 class _Fault:
-    """A disagreement of two files: `more` has an item alone, or both order them differently."""
+    """A disagreement of two files: an item that only `more` has, an exchange, or a mismatch."""
 
-    kind: str  # "more", "swap", "odd"
+    kind: str  # "more", "swap", "mismatch"
     more: str
     less: str
-    at: int  # place in the csv file, about
+    at: int  # approximate row of the csv file
 
 
 def read_song_files(path: str | Path) -> SongFiles:
-    """All files of the song of a csv file. Raises DataError where one cannot be read at all."""
+    """Read all files of the song with this csv file. Raises DataError for an unreadable file."""
     path = Path(path)
     rows, column = read_csv(path)
     at = f"{path}: syllable column"
@@ -73,7 +73,7 @@ def read_song_files(path: str | Path) -> SongFiles:
 
 
 def lint_csd(path: str | Path, pitch_range: tuple[int, int] = RANGE) -> list[Problem]:
-    """Everything that is wrong with one song of a CSD tree, in the order of the song."""
+    """All problems of one song of a CSD tree, in time order."""
     song = read_song_files(path)
     found = [_missing(song.path, kind) for kind in _absent(song)]
     found += check_notes(song.rows, song.tempo, song.path.name, pitch_range)
@@ -84,14 +84,14 @@ def lint_csd(path: str | Path, pitch_range: tuple[int, int] = RANGE) -> list[Pro
 
 
 def faulty_files(song: SongFiles) -> set[str]:
-    """Kinds of the files that the others overrule: each fault blames one, or none if undecided."""
-    blamed = set()
+    """Kinds of the files that disagree with a majority; undecided disagreements are left out."""
+    faulty = set()
     for fault in _merge(_faults(song), song.written is not None):
         sides = [side for side in (fault.more, fault.less) if " and " not in side]
         outer = [side for side in sides if side in ("mid", "lyric")]
         if len(sides) == 1 or outer:
-            blamed.add((outer or sides)[0])
-    return blamed
+            faulty.add((outer or sides)[0])
+    return faulty
 
 
 def _absent(song: SongFiles) -> list[str]:
@@ -143,8 +143,8 @@ def _disagreements(
             faults.append(_Fault("more", left, right, at))
         elif step.kind == "right":
             faults.append(_Fault("more", right, left, at))
-        elif cost[step.i, step.j] >= ODD:
-            faults.append(_Fault("odd", right, left, at))
+        elif cost[step.i, step.j] >= MISMATCH:
+            faults.append(_Fault("mismatch", right, left, at))
     return faults
 
 
@@ -163,19 +163,19 @@ def _map_right_to_left(steps: list[Step], size: int) -> Callable[[int], int]:
 
 
 def _merge(faults: list[_Fault], lyric: bool) -> list[_Fault]:
-    """One fault where a file in the middle disagrees with both of its neighbours at one place."""
+    """Merge two faults where one file disagrees with both of its neighbours at one place."""
     kept: list[_Fault] = []
     for fault in faults:
-        twin = next((k for k in kept if _same_place(k, fault)), None)
-        if twin is None:
+        other = next((k for k in kept if _same_place(k, fault)), None)
+        if other is None:
             kept.append(fault)
             continue
-        kept[kept.index(twin)] = _joined(twin, fault)
+        kept[kept.index(other)] = _joined(other, fault)
     return [_outvoted(fault) if lyric else fault for fault in kept]
 
 
 def _outvoted(fault: _Fault) -> _Fault:
-    """Where txt and lyric agree with each other against csv alone, csv is at fault."""
+    """Attribute the fault to csv where txt and lyric agree with each other against csv."""
     if fault.kind != "more" and {fault.more, fault.less} == {"csv", "txt"}:
         return _Fault(fault.kind, "csv", "lyric and txt", fault.at)
     return fault
@@ -191,7 +191,7 @@ def _same_place(a: _Fault, b: _Fault) -> bool:
 
 
 def _joined(a: _Fault, b: _Fault) -> _Fault:
-    """The file that both accuse stands on its side; the others are named together."""
+    """One fault of two: the file that both have in common against the other two files."""
     (common,) = {a.more, a.less} & {b.more, b.less}
     others = " and ".join(sorted({a.more, a.less, b.more, b.less} - {common}))
     if a.kind == "more" and a.less == common:
@@ -209,12 +209,12 @@ def _problem(song: SongFiles, fault: _Fault) -> Problem:
         return Problem(
             "swapped", number, number, row.start, message, f"exchange them in {fault.more}"
         )
-    if fault.kind == "odd":
+    if fault.kind == "mismatch":
         message = f"{name}: {fault.more} and {fault.less} differ (`{text}` in csv)"
         return Problem(
             "mismatch", number, number, row.start, message, "correct the one that is wrong"
         )
-    message = f"{name}: an item of {fault.more} is not in {fault.less} (about `{text}`)"
+    message = f"{name}: an item of {fault.more} is not in {fault.less} (near `{text}`)"
     if fault.more in ("mid", "csv") and fault.less != "mid":
         kind = "note_without_syllable"
     else:
@@ -229,7 +229,7 @@ def _problem(song: SongFiles, fault: _Fault) -> Problem:
 
 
 def _late(song: SongFiles) -> list[Problem]:
-    """Notes of csv and mid that begin at different times, beyond a common offset."""
+    """Notes whose onsets in csv and mid differ by more than LATE after removal of the median offset."""
     cost, cross = _note_cost(song.rows, song.notes)
     pairs = [s for s in align_sequences(cost, cross) if s.kind == "pair"]
     if not pairs:
@@ -239,12 +239,12 @@ def _late(song: SongFiles) -> list[Problem]:
     name = song.path.stem
     if late.mean() > 0.25:
         first = song.rows[pairs[int(np.argmax(late))].i]
-        message = f"{name}: times of mid and csv run apart from here on"
+        message = f"{name}: times of mid and csv diverge from here on"
         suggestion = "check the tempo of mid"
         return [Problem("tempo", None, None, first.start, message, suggestion)]
     found = []
-    for step, shift, odd in zip(pairs, shifts, late, strict=True):
-        if odd:
+    for step, shift, is_late in zip(pairs, shifts, late, strict=True):
+        if is_late:
             message = f"{name}: begins {shift:+.2f} s later in mid than in csv"
             row = song.rows[step.i]
             found.append(
@@ -254,7 +254,7 @@ def _late(song: SongFiles) -> list[Problem]:
 
 
 def songs_of(path: str | Path) -> list[Path]:
-    """The csv files of a CSD tree, of its `csv` folder, or the one file itself.
+    """The csv files of a CSD tree or of its `csv` folder, or the given csv file.
 
     Raises DataError where there are none.
     """

@@ -1,7 +1,7 @@
 """Songs of the Children's Song Dataset (Choi et al. 2020): `csv`, `txt`, `lyric` and `mid` files.
 
-`<root>/{csv,txt,lyric,mid,wav}/kr001a.*`: a csv row, a syllable of phones, a Hangul syllable and a
-MIDI note belong together, in order. A syllable on several notes repeats its vowel (`y_eo eo eo_ng`).
+`<root>/{csv,txt,lyric,mid,wav}/kr001a.*`: row n of the csv, syllable n of the txt and lyric files and
+note n of the MIDI file correspond. A syllable on several notes repeats its vowel (`y_eo eo eo_ng`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from voicediff.text.lyrics import Sung, read_lyrics, read_text
 from voicediff.text.phones import Syllable
 
 HEADER = ("start", "end", "pitch", "syllable")
-SLUR_GAP = 0.25  # seconds of rest after which a vowel is a new syllable
-_OVERLAP = 0.5  # seconds; hand-set borders cross now and then
+SLUR_GAP = 0.25  # seconds; after a longer rest a vowel begins a new syllable
+_OVERLAP = 0.5  # seconds; manually set boundaries sometimes overlap
 
 
 def read_csd(path: str | Path) -> Score:
     """The song of a csv file, with the `txt`, `lyric` and `mid` files of its tree where present.
 
-    Raises DataError with file, line or note where the files are damaged or do not match in number.
+    Raises DataError with file and line or note where a file is damaged or the counts differ.
     """
     path = Path(path)
     rows, written = read_csv(path)
@@ -62,7 +62,7 @@ def read_csd(path: str | Path) -> Score:
 def write_csd(score: Score, root: str | Path, name: str) -> None:
     """Write csv, txt, lyric and mid of a song into the tree; notes need phones and syllables.
 
-    A slur is written as the corpus does: its vowel again, in Hangul too (`여 어 엉`).
+    A slur repeats the vowel, as in the corpus, also in Hangul (`여 어 엉`).
     """
     root = Path(root)
     syllables = [_given(score, i) for i in range(len(score.notes))]
@@ -85,7 +85,7 @@ def write_csd(score: Score, root: str | Path, name: str) -> None:
 
 
 def read_csv(path: str | Path) -> tuple[list[RawNote], list[str]]:
-    """The rows of a csv file as notes, and the phones written in its last column."""
+    """The rows of a csv file as notes in time order, and its last column: phones joined by `_`."""
     path = Path(path)
     notes, written = [], []
     reader = csv.reader(io.StringIO(read_text(path)), strict=True)
@@ -105,7 +105,7 @@ def read_csv(path: str | Path) -> tuple[list[RawNote], list[str]]:
 
 
 def companion_file(path: Path, kind: str) -> Path:
-    """The file of another kind that belongs to a song's csv file."""
+    """The file of another kind (mid, txt, lyric, wav) of the song with this csv file."""
     ending = {"mid": "mid", "csv": "csv", "wav": "wav"}.get(kind, "txt")
     return path.parent.parent / kind / f"{path.stem}.{ending}"
 
@@ -113,7 +113,7 @@ def companion_file(path: Path, kind: str) -> Path:
 def find_slurs(
     notes: Sequence[RawNote], syllables: Sequence[Syllable], phrases: Sequence[int]
 ) -> list[bool]:
-    """Which notes only hold the former vowel: no onset, the same vowel, no coda and no rest between."""
+    """Which notes continue the previous vowel: no onset, the same vowel, no coda or rest before it."""
     slurs = [False] * len(syllables)
     for i in range(1, min(len(syllables), len(notes))):
         before, here = syllables[i - 1], syllables[i]
@@ -135,7 +135,7 @@ def _phones_of(path: Path, written: list[str]) -> list[list[Syllable]]:
 
 
 def _hangul_of(path: Path) -> list[Sung]:
-    """Hangul syllables of the song; without spaces between words where each has its own line."""
+    """Hangul syllables of the song; no word boundaries if the file has one syllable per line."""
     lyric = companion_file(path, "lyric")
     if not lyric.exists():
         return []
@@ -148,7 +148,7 @@ def _same_count(path: Path, notes: int, other: Path, syllables: int) -> None:
     if notes != syllables:
         raise DataError(
             f"{other}: {syllables} syllables but {notes} notes in {path.name}; "
-            f"`voicediff lint {path}` finds the place"
+            f"`voicediff lint {path}` locates the difference"
         )
 
 
@@ -167,7 +167,7 @@ def _given(score: Score, index: int) -> Syllable:
     note = score.notes[index]
     at = f"note {index + 1} at {note.start:.2f} s"
     if note.phones is None or not (note.syllable or note.slur):
-        raise DataError(f"{at}: a song of the corpus gives phones and Hangul for every note")
+        raise DataError(f"{at}: a CSD song needs phones and Hangul for every note")
     return phones.parse(note.phones, at)
 
 

@@ -1,4 +1,4 @@
-"""The linter for a melody and its words: which note has no syllable, which syllable no note."""
+"""The linter for a melody and its lyrics: notes without a syllable, syllables without a note."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Lines = list[list[Sung]]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, and the notes and lines as they would match; None where no repair is known."""
+    """The problems, and the repaired notes and lines (None where no repair is known)."""
 
     problems: list[Problem]
     melody: Melody
@@ -31,9 +31,9 @@ class Findings:
 def lint_song(
     path: str | Path, lyrics: str | Path | None = None, pitch_range: tuple[int, int] = RANGE
 ) -> Findings:
-    """Look through a MIDI, MusicXML or USTX file and its words (a text file, or its own lyrics).
+    """Check a MIDI, MusicXML or USTX file and its lyrics (a text file, or those in the file).
 
-    Raises DataError for files that cannot be read at all.
+    Raises DataError for unreadable files.
     """
     melody = read_melody(path)
     problems = check_notes(melody.notes, melody.tempo, Path(path).name, pitch_range)
@@ -47,12 +47,14 @@ def lint_song(
 
 
 def write_repaired(findings: Findings, song: str | Path, lyrics: str | Path | None) -> list[Path]:
-    """Write `song.fixed.mid` and `words.fixed.txt` beside the files; returns their paths.
+    """Write `song.fixed.mid` and `words.fixed.txt` next to the files; returns their paths.
 
-    Raises DataError where a person must decide (words that cannot be pronounced).
+    Raises DataError where no automatic repair exists (words that cannot be pronounced).
     """
     if findings.lines is None:
-        raise DataError(f"{lyrics or song}: nothing written; mend the unpronounceable words first")
+        raise DataError(
+            f"{lyrics or song}: nothing written; correct the unpronounceable words first"
+        )
     score = assemble(findings.melody, findings.lines)
     paths = [Path(song).with_suffix(".fixed.mid")]
     write_midi(score, paths[0])
@@ -63,14 +65,14 @@ def write_repaired(findings: Findings, song: str | Path, lyrics: str | Path | No
 
 
 def check_score(score: Score, pitch_range: tuple[int, int] = RANGE) -> list[Problem]:
-    """Tempo and range of a score that was read without errors."""
+    """Problems of tempo and pitch range in a score that was read without errors."""
     notes = [RawNote(note.start, note.end, note.pitch) for note in score.notes]
     return check_notes(notes, score.tempo, score.title, pitch_range)
 
 
 def _lint_embedded(melody: Melody) -> tuple[list[Problem], Lines | None]:
     if not melody.has_lyrics:
-        raise DataError(f"{melody.source}: no lyrics in the file; give a text file with the words")
+        raise DataError(f"{melody.source}: no lyrics in the file; give a text file with the lyrics")
     problems, sung = [], []
     for index, note in enumerate(melody.notes):
         try:
@@ -85,7 +87,7 @@ def _lint_embedded(melody: Melody) -> tuple[list[Problem], Lines | None]:
             problems.append(_of_note("syllable_without_note", index, note, message, advice))
         elif not items:
             message = "no syllable on this note"
-            advice = "add one, or `-` to hold the former syllable"
+            advice = "add one, or `-` to hold the previous syllable"
             problems.append(_of_note("note_without_syllable", index, note, message, advice))
         item = items[0] if items else Sung("-")
         sung.append(replace(item, word=note.word))
@@ -118,12 +120,12 @@ def _lint_words(melody: Melody, path: Path) -> tuple[list[Problem], Lines | None
 
 
 def _match(melody: Melody, lines: Lines) -> tuple[list[Problem], Lines, Melody]:
-    """Compare notes and syllables phrase by phrase; also the melody and lines made to match."""
+    """Compare notes and syllables phrase by phrase; returns problems, repaired lines and melody."""
     counts = [len(line) for line in lines]
     if sum(counts) == len(melody.notes):
         return [], lines, melody
     problems: list[Problem] = []
-    notes, mended = [], []
+    notes, repaired_lines = [], []
     syllable = 0
     beat = 60.0 / melody.tempo[0][1]
     for line, (first, last) in zip(lines, split_by_lines(melody.notes, counts, beat), strict=True):
@@ -138,14 +140,14 @@ def _match(melody: Melody, lines: Lines) -> tuple[list[Problem], Lines, Melody]:
             problems += _no_note(place, -spare)
             phrase, line = _with_more_notes(phrase, line)
         notes += phrase
-        mended.append(line)
+        repaired_lines.append(line)
         syllable += place.count
-    return problems, [line for line in mended if line], replace(melody, notes=tuple(notes))
+    return problems, [line for line in repaired_lines if line], replace(melody, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A line of words and the phrase of notes it falls on; `first` and `syllable` count from 0."""
+    """A line of lyrics and its phrase of notes; `first` (note) and `syllable` count from 0."""
 
     first: int
     syllable: int
@@ -173,7 +175,7 @@ def _no_syllable(place: _Place, index: int) -> Problem:
         f"{place} has {len(place.line)} syllables but {len(place.phrase)} notes from "
         f"{place.time:.2f} s on; note {place.first + index + 1} has none"
     )
-    advice = "hold the former syllable on it with `-`, or remove the note"
+    advice = "hold the previous syllable on it with `-`, or remove the note"
     return _of_note("note_without_syllable", place.first + index, note, message, advice)
 
 
@@ -195,15 +197,15 @@ def _no_note(place: _Place, missing: int) -> list[Problem]:
 
 
 def _held_notes(phrase: list[RawNote], count: int) -> list[int]:
-    """Notes of a phrase that most likely hold the former syllable: close, short, not far in pitch."""
+    """Notes of a phrase that most likely hold the previous syllable: short, close in time and pitch."""
     typical = max(sum(note.end - note.start for note in phrase) / len(phrase), 1e-3)
 
-    def doubt(index: int) -> float:
+    def cost(index: int) -> float:
         before, note = phrase[index - 1], phrase[index]
         gap = max(note.start - before.end, 0.0) / typical
         return gap + (note.end - note.start) / typical + abs(note.pitch - before.pitch) / 12
 
-    likely = sorted(range(1, len(phrase)), key=doubt)[:count]
+    likely = sorted(range(1, len(phrase)), key=cost)[:count]
     return sorted(likely) if len(likely) == count else list(range(len(phrase)))[-count:]
 
 
@@ -217,7 +219,7 @@ def _with_slurs(line: list[Sung], held: list[int], size: int) -> list[Sung]:
 
 
 def _with_more_notes(phrase: list[RawNote], line: list[Sung]) -> tuple[list[RawNote], list[Sung]]:
-    """The longest notes halved until each syllable has one; without any note the line goes."""
+    """Halve the longest notes until each syllable has one; without notes the line is dropped."""
     if not phrase:
         return [], []
     phrase = list(phrase)
@@ -230,7 +232,7 @@ def _with_more_notes(phrase: list[RawNote], line: list[Sung]) -> tuple[list[RawN
 
 
 def _without_overlaps(notes: Sequence[RawNote]) -> list[RawNote]:
-    """Each note ends where the next begins; of notes that begin together the highest stays."""
+    """End each note where the next begins; of simultaneous notes keep the highest."""
     kept: list[RawNote] = []
     for note in sorted(notes, key=lambda note: (note.start, note.pitch)):
         if kept and note.start - kept[-1].start < 1e-3:

@@ -1,4 +1,4 @@
-"""Notes as a file has them, not yet checked, and how they and the lyrics become a score."""
+"""Unchecked notes as read from a file, and their combination with lyrics to a score."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from voicediff.errors import DataError
 from voicediff.music.score import Note, Score
 from voicediff.text.lyrics import Sung, parse_line
 
-LEGATO = 0.05  # seconds that a player may hold a note into the next one
-LONGEST = 2 * 3600.0  # seconds; beyond it a file is damaged rather than long
+LEGATO = 0.05  # seconds by which a played note may overlap the next one
+LONGEST = 2 * 3600.0  # seconds; a longer song indicates a damaged file
 
 
 @dataclass(frozen=True)
 class RawNote:
-    """A note of a file: seconds, MIDI number, and the lyric that the file puts on it.
+    """A note of a file: start and end in seconds, MIDI number, and its lyric.
 
-    `text` None: the file says nothing; "-": the former syllable goes on. `word`, `line`: a word,
-    a lyric line begins here.
+    `text` is None where the file has no lyric, "-" where the previous syllable is held. `word` and
+    `line` are True where a word or a lyric line begins.
     """
 
     start: float
@@ -32,9 +32,9 @@ class RawNote:
 
 @dataclass(frozen=True)
 class Melody:
-    """What a file holds: notes in time order that may overlap, and what belongs to no note.
+    """The content of a file: notes in time order, which may overlap, and lyrics without a note.
 
-    `source` begins error messages; `stray` are (seconds, text) of lyrics without a note.
+    `source` is the prefix of error messages; `stray` are (seconds, text) of lyrics without a note.
     """
 
     notes: tuple[RawNote, ...]
@@ -46,7 +46,7 @@ class Melody:
 
     def __post_init__(self) -> None:
         if not self.notes:
-            raise DataError(f"{self.source}: no notes; add the melody to be sung")
+            raise DataError(f"{self.source}: no notes; add the melody")
         numbers = [x for note in self.notes for x in (note.start, note.end)]
         if not all(map(math.isfinite, numbers)) or max(*numbers, self.duration) > LONGEST:
             raise DataError(f"{self.source}: lasts over {LONGEST:.0f} s; is the tempo right?")
@@ -70,10 +70,10 @@ class Melody:
 
 
 def assemble(melody: Melody, lines: Sequence[Sequence[Sung]] | None = None) -> Score:
-    """Notes and lyrics joined: `lines` in order, or without them what the file says itself.
+    """Combine notes and lyrics: `lines` in order, or without them the lyrics in the file.
 
-    Raises DataError for overlaps over `LEGATO`, no lyrics, and where notes and syllables do not
-    match in number.
+    Raises DataError for overlaps over `LEGATO`, missing lyrics, and different numbers of notes and
+    syllables.
     """
     notes = trim(melody.notes, melody.source)
     if lines is None:
@@ -100,9 +100,9 @@ def assemble(melody: Melody, lines: Sequence[Sequence[Sung]] | None = None) -> S
 
 
 def trim(notes: Sequence[RawNote], source: str, most: float = LEGATO) -> list[RawNote]:
-    """Notes that each end before the next begins: legato up to `most` seconds is cut off.
+    """Cut overlaps of up to `most` seconds, so that each note ends before the next begins.
 
-    Raises DataError for a larger overlap and where less than half of a note would stay.
+    Raises DataError for a larger overlap, and where less than half of a note would remain.
     """
     trimmed = list(notes)
     for i in range(len(notes) - 1):
@@ -113,7 +113,7 @@ def trim(notes: Sequence[RawNote], source: str, most: float = LEGATO) -> list[Ra
         if over > most or over > (note.end - note.start) / 2:
             raise DataError(
                 f"{source}: note {i + 2} at {following.start:.2f} s begins {over:.2f} s before "
-                f"note {i + 1} ends; one voice sings one note at a time, shorten note {i + 1}"
+                f"note {i + 1} ends; only one note can be sung at a time, shorten note {i + 1}"
             )
         trimmed[i] = replace(note, end=following.start)
     return trimmed
@@ -121,7 +121,7 @@ def trim(notes: Sequence[RawNote], source: str, most: float = LEGATO) -> list[Ra
 
 def _embedded(melody: Melody) -> tuple[list[Sung], list[int]]:
     if not melody.has_lyrics:
-        raise DataError(f"{melody.source}: no lyrics in the file; give a text file with the words")
+        raise DataError(f"{melody.source}: no lyrics in the file; give a text file with the lyrics")
     if melody.stray:
         time, text = melody.stray[0]
         raise DataError(f"{melody.source}: lyric {text!r} at {time:.2f} s belongs to no note")
@@ -130,7 +130,7 @@ def _embedded(melody: Melody) -> tuple[list[Sung], list[int]]:
         if item is None:
             raise DataError(
                 f"{melody.source}: note {index + 1} at {melody.notes[index].start:.2f} s has no "
-                "syllable; add one, or `-` to hold the former one"
+                "syllable; add one, or `-` to hold the previous one"
             )
     return sung, [i for i, note in enumerate(melody.notes) if note.line]
 
@@ -146,5 +146,5 @@ def _check_count(melody: Melody, lines: Sequence[Sequence[Sung]], starts: Sequen
         rest = f"no note from line {line[0].line} of the words on"
     raise DataError(
         f"{melody.source}: {notes} notes but {syllables} syllables, {rest}; "
-        "`voicediff lint` finds the place"
+        "`voicediff lint` locates the difference"
     )

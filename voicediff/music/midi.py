@@ -1,4 +1,4 @@
-"""Standard MIDI files with lyric events: read and written."""
+"""Reader and writer of standard MIDI files with lyric events."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from voicediff.music.score import Score
 from voicediff.music.tempo import TempoMap
 
 DRUMS = 9
-RESOLUTION = 960  # ticks of a beat in files we write: half a millisecond at 120 bpm
+RESOLUTION = 960  # ticks per beat in written files: 0.52 ms at 120 bpm
 _BREAKS = "\r\n/\\"
 
 
 @dataclass(frozen=True)
-class _Voice:
+class _Track:
     """Notes (tick, end tick, pitch) and lyrics (tick, text) of one track."""
 
     name: str
@@ -30,10 +30,10 @@ class _Voice:
 
 
 def read_midi(path: str | Path) -> Melody:
-    """The one melody of a MIDI file, with its lyric events where it has them.
+    """The melody of a MIDI file, with its lyric events if it has any.
 
     The tempo map is built from all tracks. Raises DataError for a damaged file, and for several
-    tracks with notes unless one alone has lyrics.
+    tracks with notes unless exactly one has lyrics.
     """
     path = Path(path)
     file = _parse(path)
@@ -58,9 +58,9 @@ def read_midi(path: str | Path) -> Melody:
 
 
 def write_midi(score: Score, path: str | Path) -> None:
-    """One track: tempo, notes, and a lyric event on each (`-` holds the former syllable).
+    """Write one track: tempo, notes, and a lyric event for each (`-` holds the previous syllable).
 
-    A space ends a word, a carriage return a line, as the standard recommends.
+    A space ends a word, a carriage return a line, as the MIDI lyric specification recommends.
     """
     tempo = TempoMap.of(_ticks_of(score.tempo), RESOLUTION, str(path))
     events: list[tuple[int, int, mido.Message | mido.MetaMessage]] = []
@@ -92,18 +92,18 @@ def _parse(path: Path) -> mido.MidiFile:
         raise DataError(f"{path}: {error.strerror or error}") from error
     try:
         file = mido.MidiFile(file=io.BytesIO(content), charset="latin1")
-    except Exception as error:  # mido names no common class for the many ways of being damaged
-        what = "ends too early" if isinstance(error, EOFError) else str(error)
+    except Exception as error:  # mido has no common exception class for damaged files
+        what = "it is truncated" if isinstance(error, EOFError) else str(error)
         raise DataError(f"{path}: damaged or no MIDI file ({what}); export it again") from error
     if file.type == 2:
         raise DataError(f"{path}: MIDI of type 2 (several songs); export it as type 0 or 1")
     return file
 
 
-def _read_track(track: mido.MidiTrack, path: Path) -> tuple[_Voice, list[tuple[float, float]], int]:
+def _read_track(track: mido.MidiTrack, path: Path) -> tuple[_Track, list[tuple[float, float]], int]:
     tick = 0
     tempos, notes, lyrics = [], [], []
-    sounding: dict[tuple[int, int], int] = {}
+    active: dict[tuple[int, int], int] = {}
     for message in track:
         tick += message.time
         if message.type == "set_tempo":
@@ -112,14 +112,14 @@ def _read_track(track: mido.MidiTrack, path: Path) -> tuple[_Voice, list[tuple[f
             lyrics.append((tick, _utf8(message.text, path)))
         elif message.type in ("note_on", "note_off") and message.channel != DRUMS:
             key = (message.channel, message.note)
-            if key in sounding:  # also a second note_on of the same pitch ends the first
-                notes.append((sounding.pop(key), tick, message.note))
+            if key in active:  # also a second note_on of the same pitch ends the first
+                notes.append((active.pop(key), tick, message.note))
             if message.type == "note_on" and message.velocity:
-                sounding[key] = tick
-    if sounding:
-        (_, pitch), start = next(iter(sounding.items()))
+                active[key] = tick
+    if active:
+        (_, pitch), start = next(iter(active.items()))
         raise DataError(f"{path}: the note of pitch {pitch} at tick {start} never ends; end it")
-    return _Voice(track.name, sorted(notes), lyrics), tempos, tick
+    return _Track(track.name, sorted(notes), lyrics), tempos, tick
 
 
 def _utf8(text: str, path: Path) -> str:
@@ -131,10 +131,10 @@ def _utf8(text: str, path: Path) -> str:
         ) from error
 
 
-def _choose(voices: list[_Voice], path: Path) -> _Voice:
+def _choose(voices: list[_Track], path: Path) -> _Track:
     melodic = [voice for voice in voices if voice.notes]
     if not melodic:
-        raise DataError(f"{path}: no notes; add the melody to be sung")
+        raise DataError(f"{path}: no notes; add the melody")
     sung = [voice for voice in melodic if voice.lyrics]
     if len(melodic) > 1 and len(sung) != 1:
         names = ", ".join(repr(voice.name or "unnamed") for voice in melodic[:6])
@@ -148,14 +148,14 @@ def _with_lyrics(
     texts: dict[int, str] = {}
     for tick, text in lyrics:
         texts[tick] = texts.get(tick, "") + text
-    former = _BREAKS
+    previous = _BREAKS
     for start, end, pitch in notes:
         text = texts.get(start)
-        line = former.endswith(tuple(_BREAKS)) or bool(text and text.startswith(tuple(_BREAKS)))
-        word = line or former[-1:].isspace() or bool(text and text[0].isspace())
+        line = previous.endswith(tuple(_BREAKS)) or bool(text and text.startswith(tuple(_BREAKS)))
+        word = line or previous[-1:].isspace() or bool(text and text[0].isspace())
         bare = None if text is None else text.strip(_BREAKS + " \t")
         if bare is not None:
-            former = text
+            previous = text
         yield RawNote(
             tempo.to_seconds(start), tempo.to_seconds(end), pitch, bare or None, word, line
         )
@@ -179,11 +179,11 @@ def _lyric(score: Score, index: int) -> str:
 
 def _ticks_of(points: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
     """(ticks, bpm) of (seconds, bpm) pairs."""
-    ticks, former = [], None
+    ticks, previous = [], None
     for seconds, bpm in points:
         at = 0.0
-        if former:
-            at = ticks[-1][0] + (seconds - former[0]) * former[1] / 60 * RESOLUTION
+        if previous:
+            at = ticks[-1][0] + (seconds - previous[0]) * previous[1] / 60 * RESOLUTION
         ticks.append((at, bpm))
-        former = (seconds, bpm)
+        previous = (seconds, bpm)
     return ticks

@@ -1,7 +1,7 @@
-"""MusicXML scores (`.musicxml`, `.xml`, compressed `.mxl`): one voice with its lyrics.
+"""Reader of MusicXML scores (`.musicxml`, `.xml`, compressed `.mxl`): one voice with its lyrics.
 
-Read are notes, rests, ties, slurs, lyrics, tempo, and `backup`/`forward`. Repeats are not unrolled
-but refused, because words of a second verse could not be told from missing ones.
+Supported are notes, rests, ties, slurs, lyrics, tempo, and `backup`/`forward`. Repeats are rejected
+instead of expanded, because a second verse could not be distinguished from missing lyrics.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST = 64 * 2**20  # bytes of an unpacked score
 
 
 def read_musicxml(path: str | Path) -> Melody:
-    """The voice with the lyrics (or the only one) of a score. Raises DataError."""
+    """The voice with lyrics, or the only voice, of a score. Raises DataError."""
     path = Path(path)
     root = _parse(path)
     if root.tag != "score-partwise":
@@ -57,7 +57,7 @@ class _Written:
 
 @dataclass
 class _Reader:
-    """Walks through parts and collects the notes of each voice."""
+    """Collects the notes of each voice while iterating over parts and measures."""
 
     source: str
     voices: dict[tuple[str, str], list[_Written]] = field(default_factory=dict)
@@ -73,15 +73,14 @@ class _Reader:
             self.end = max(self.end, at)
 
     def choose(self) -> list[_Written]:
-        """The one voice to be sung."""
+        """The voice with lyrics, or the only voice."""
         sung = [v for v in self.voices.values() if any(n.text for n in v)]
         candidates = sung or list(self.voices.values())
         if not candidates:
-            raise DataError(f"{self.source}: no notes; add the melody to be sung")
+            raise DataError(f"{self.source}: no notes; add the melody")
         if len(candidates) > 1:
             raise DataError(
-                f"{self.source}: {len(candidates)} voices {'with lyrics' if sung else ''}; "
-                "keep the one to be sung"
+                f"{self.source}: {len(candidates)} voices {'with lyrics' if sung else ''}; keep one"
             )
         return candidates[0]
 
@@ -100,7 +99,7 @@ class _Reader:
             elif element.tag == "barline" and element.find("repeat") is not None:
                 raise DataError(
                     f"{self.source}: repeat sign in measure {measure.get('number', '?')}; "
-                    "unfold repeats in the notation program"
+                    "expand repeats in the notation program"
                 )
             latest = max(latest, at)
         return latest
@@ -137,7 +136,9 @@ class _Reader:
     def _follow_slurs(self, note: ET.Element, voice: str, text: str | None, extends: bool) -> None:
         types = [slur.get("type") for slur in note.findall("notations/slur")]
         if text is not None:
-            self.open[voice] = 100 if extends else 0  # an extension lasts to the next syllable
+            self.open[voice] = (
+                100 if extends else 0
+            )  # an extender line lasts until the next syllable
         change = types.count("start") - types.count("stop")
         self.open[voice] = max(self.open.get(voice, 0) + change, 0)
 
@@ -156,7 +157,7 @@ def _timed(voice: list[_Written], tempo: TempoMap) -> Iterator[RawNote]:
 
 
 def _lyric(note: ET.Element) -> tuple[str | None, bool, bool]:
-    """Text of the first verse, whether it begins a word, whether it is extended."""
+    """Text of the first verse, whether it begins a word, whether it has an extender line."""
     lyric = note.find("lyric")
     if lyric is None:
         return None, False, False
@@ -194,7 +195,7 @@ def _parse(path: Path) -> ET.Element:
 
 
 def _unpack(content: bytes, path: Path) -> bytes:
-    """The score inside a compressed file: what its container names first."""
+    """The score in a compressed file: the first root file of its container."""
     damaged = (
         zipfile.BadZipFile,
         KeyError,
@@ -218,5 +219,5 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     with archive.open(name) as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise DataError(f"{path}: over {_LARGEST // 2**20} MiB unpacked; that is no score")
+        raise DataError(f"{path}: over {_LARGEST // 2**20} MiB unpacked; not a score")
     return content

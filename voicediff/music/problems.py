@@ -1,4 +1,4 @@
-"""What the linter can say of a song."""
+"""Problems that the linter reports, and checks of notes and tempo."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Kind = Literal[
     "unpronounceable",
     "missing_file",
 ]
-TEMPO = (40.0, 240.0)  # beats per minute between which songs lie
-ONSETS = (0.1, 3.0)  # seconds between which the typical note begins after the former
-RANGE = (41, 84)  # MIDI numbers, F2 to C6: from a low man's to a high child's voice
+TEMPO = (40.0, 240.0)  # plausible beats per minute
+ONSETS = (0.1, 3.0)  # plausible median seconds between note onsets
+RANGE = (41, 84)  # MIDI numbers, F2 to C6: from a low male to a high child's voice
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding.
+    """One problem of a song.
 
     Attributes:
-        note, syllable: number of the note and of the syllable, from 1; None where it has none.
-        time: seconds, None where there is no place in the song.
-        suggestion: the repair.
+        note, syllable: number of the note and of the syllable, from 1, or None.
+        time: seconds, or None for problems without a place in the song.
+        suggestion: how to repair it.
     """
 
     kind: Kind
@@ -61,7 +61,7 @@ def check_notes(
     source: str,
     pitch_range: tuple[int, int] = RANGE,
 ) -> list[Problem]:
-    """Overlaps, doubtful tempo, and pitches that no voice sings."""
+    """Overlaps, implausible tempo, and pitches outside `pitch_range`."""
     return [
         *_overlaps(notes, source),
         *_tempo(notes, tempo, source),
@@ -90,14 +90,16 @@ def _tempo(
     found = []
     for time, bpm in tempo:
         if not TEMPO[0] <= bpm <= TEMPO[1]:
-            message = f"{source}: a tempo of {bpm:.0f} beats per minute is doubtful"
+            message = f"{source}: a tempo of {bpm:.0f} beats per minute is implausible"
             better = bpm * 2 if bpm < TEMPO[0] else bpm / 2
-            found.append(Problem("tempo", None, None, time, message, f"is {better:.0f} meant?"))
+            found.append(
+                Problem("tempo", None, None, time, message, f"check whether {better:.0f} is meant")
+            )
     steps = sorted(b.start - a.start for a, b in itertools.pairwise(notes))
     typical = steps[len(steps) // 2] if len(steps) >= 4 else 0.5
     if not ONSETS[0] <= typical <= ONSETS[1]:
         message = f"{source}: a typical note lasts {typical:.2f} s"
-        suggestion = "set the tempo so that syllables can be sung"
+        suggestion = "check the tempo"
         found.append(Problem("tempo", None, None, notes[0].start, message, suggestion))
     return found
 
@@ -122,7 +124,7 @@ def _range(notes: Sequence[RawNote], source: str, pitch_range: tuple[int, int]) 
 
 
 def _transposition(lowest: int, highest: int, low: int, high: int) -> int:
-    """Octaves, in semitones, that bring all notes into the range; 0 where none does."""
+    """Transposition by octaves, in semitones, that brings all notes into the range; 0 if none does."""
     for octaves in (1, -1, 2, -2, 3, -3):
         if low <= lowest + 12 * octaves and highest + 12 * octaves <= high:
             return 12 * octaves

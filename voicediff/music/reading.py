@@ -1,4 +1,4 @@
-"""One function for every kind of score file."""
+"""Reading of all supported score formats."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def read_score(path: str | Path, lyrics: str | Path | None = None) -> Score:
     """Read MIDI, MusicXML, USTX, a song of a CSD tree (its csv file) or a score as JSON.
 
     Args:
-        path: the score; its ending says what it is.
+        path: the score; the file extension gives the format.
         lyrics: a UTF-8 text with one Hangul syllable for each note, a line for each phrase, `-`
-            for a note that holds the former syllable. Without it, the file's own lyrics are used.
+            for a note that holds the previous syllable. By default the lyrics in the score.
 
-    Raises DataError in one line for whatever cannot be sung as it stands.
+    Raises DataError for unreadable files and for scores that cannot be sung.
     """
     path = Path(path)
     ending = path.suffix.lower()
     if ending in (".csv", ".json"):
         if lyrics is not None:
-            raise DataError(f"{path}: brings its own words; leave the lyrics file out")
+            raise DataError(f"{path}: contains its own lyrics; omit the lyrics file")
         return read_csd(path) if ending == ".csv" else _read_json(path)
     return assemble(read_melody(path), None if lyrics is None else read_lyrics(lyrics))
 
 
 def read_melody(path: str | Path) -> Melody:
-    """The notes of a MIDI, MusicXML or USTX file as they stand there, unchecked."""
+    """The unchecked notes of a MIDI, MusicXML or USTX file."""
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         endings = " ".join([*READERS, ".csv", ".json"])
-        raise DataError(f"{path}: unknown kind of score; known endings: {endings}")
+        raise DataError(f"{path}: unknown score format; supported extensions: {endings}")
     return reader(path)
 
 

@@ -1,4 +1,4 @@
-"""Songs of a CSD tree made whole again: the files that agree overrule the one that does not."""
+"""Repair of songs of a CSD tree: the files that agree replace the one that differs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from voicediff.text.phones import Syllable
 
 
 def repair_csd(path: str | Path, root: str | Path) -> list[Path]:
-    """Write csv, txt, lyric and mid of a song anew below `root`; returns their paths.
+    """Write repaired csv, txt, lyric and mid files of a song below `root`; returns their paths.
 
     Where mid and txt agree against csv, times come from mid and phones from txt; otherwise csv is
-    trusted. Hangul is kept where it fits the phones and spelled from them where it is missing.
-    Raises DataError where the files that should agree do not, and a person must decide.
+    used. Hangul is kept where it aligns with the phones, and spelled from them where it is missing.
+    Raises DataError where no two files agree in the number of notes and syllables.
     """
     song = read_song_files(path)
-    notes, syllables = _trusted(song)
+    notes, syllables = _majority(song)
     if len(notes) != len(syllables):
         raise DataError(
-            f"{path}: {len(notes)} notes and {len(syllables)} syllables even so; mend it by hand"
+            f"{path}: {len(notes)} notes and {len(syllables)} syllables; no files agree, repair it by hand"
         )
     ended = [replace(a, end=min(a.end, b.start)) for a, b in itertools.pairwise(notes)] + notes[-1:]
     phrases = _phrases(song, syllables)
@@ -47,20 +47,20 @@ def repair_csd(path: str | Path, root: str | Path) -> list[Path]:
 _FILES = {"csv": "csv", "txt": "txt", "lyric": "txt", "mid": "mid"}
 
 
-def _trusted(song: SongFiles) -> tuple[list[RawNote], list[Syllable]]:
+def _majority(song: SongFiles) -> tuple[list[RawNote], list[Syllable]]:
     if "csv" in faulty_files(song) and song.notes is not None and song.spoken is not None:
         return song.notes, song.spoken
     return song.rows, song.row_syllables
 
 
 def _phrases(song: SongFiles, syllables: list[Syllable]) -> tuple[int, ...]:
-    """Beginnings of the lines of txt, or of lyric where txt is at fault, in restored syllables."""
+    """First syllables of the lines of txt, or of lyric where txt is faulty."""
     if song.spoken is None or ("txt" in faulty_files(song) and song.written is not None):
         written = song.written or []
         cost = written_cost(syllables, written)
         pairs = enumerate(itertools.pairwise(written), start=1)
         marks = [j for j, (a, b) in pairs if a.line != b.line]
-        if len(marks) + 1 == len(written):  # a line for each syllable tells nothing of phrases
+        if len(marks) + 1 == len(written):  # one line per syllable carries no phrases
             marks = []
     else:
         cost = syllable_cost(syllables, song.spoken)
@@ -70,7 +70,7 @@ def _phrases(song: SongFiles, syllables: list[Syllable]) -> tuple[int, ...]:
 
 
 def _hangul(song: SongFiles, syllables: list[Syllable]) -> list[str]:
-    """The Hangul of each syllable: of the lyric file where it fits, else spelled from the phones."""
+    """The Hangul of each syllable: from the lyric file where it aligns, else spelled from the phones."""
     texts = [""] * len(syllables)
     if song.written is not None:
         cost = written_cost(syllables, song.written)
@@ -84,7 +84,7 @@ def _hangul(song: SongFiles, syllables: list[Syllable]) -> list[str]:
 
 
 def _words(song: SongFiles, notes: tuple[Note, ...]) -> tuple[int, ...]:
-    """Beginnings of words, where the lyric file still tells them."""
+    """First notes of words, if the lyric file has one syllable per note; else empty."""
     if song.written is None or len(song.written) != len(notes):
         return ()
     return tuple(i for i, item in enumerate(song.written) if item.word and not notes[i].slur)

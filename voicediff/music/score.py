@@ -1,4 +1,4 @@
-"""A song as notes and syllables: what every reader makes and every singer needs."""
+"""A song as notes with syllables: the result of every reader and the input of synthesis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from voicediff.errors import DataError
 
-_TOUCH = 1e-6  # seconds by which rounding may let two notes cross
+_TOUCH = 1e-6  # seconds of overlap that rounding may cause
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Note:
     Attributes:
         start, end: seconds from the beginning of the song.
         pitch: MIDI number (60 is C4).
-        syllable: one Hangul syllable, or "" where none is known.
-        slur: the former note's vowel goes on here: no new onset, `syllable` may be "".
-        phones: pronunciation in the corpus' phones, where the corpus knows it.
+        syllable: one Hangul syllable, or "" if unknown.
+        slur: the note continues the previous vowel without a new onset; `syllable` may be "".
+        phones: the pronunciation annotated in the corpus, if any.
     """
 
     start: float
@@ -39,17 +39,17 @@ class Note:
 
 @dataclass(frozen=True)
 class Score:
-    """Notes in time order without overlaps, and what is known around them.
+    """Notes in time order without overlaps, with tempo, phrases and words.
 
     Attributes:
         notes: at least one note.
         duration: seconds; not before the end of the last note.
-        title: for people.
+        title: displayed name.
         tempo: (seconds, beats per minute) pairs, the first at 0.
-        phrases: indices of the notes that begin a lyric line; empty where unknown.
-        words: indices of the notes that begin a word; empty where unknown.
+        phrases: indices of the notes that begin a lyric line; empty if unknown.
+        words: indices of the notes that begin a word; empty if unknown.
 
-    Raises DataError that names the first note that cannot be.
+    Raises DataError with the first invalid note.
     """
 
     notes: tuple[Note, ...]
@@ -73,7 +73,7 @@ class Score:
         self._check_phrases()
 
     def to_dict(self) -> dict[str, Any]:
-        """The score as JSON can hold it; `from_dict` reads it back unchanged."""
+        """The score as a JSON-compatible dict; `from_dict` restores it exactly."""
         blank = asdict(Note(0.0, 1.0, 0))
         notes = []
         for note in self.notes:
@@ -92,7 +92,7 @@ class Score:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], at: str = "score") -> Score:
-        """Read what `to_dict` wrote. Raises DataError that begins with `at`."""
+        """Inverse of `to_dict`. Raises DataError with the prefix `at`."""
         try:
             notes = tuple(_note(item) for item in data["notes"])
             tempo = tuple((float(time), float(bpm)) for time, bpm in data["tempo"])
@@ -106,7 +106,7 @@ class Score:
     def cut(self, start: float, end: float) -> Score:
         """The notes whose middle lies in [start, end), clipped to it; time begins at `start`.
 
-        A slur whose first note stays outside is sung as a new syllable.
+        A slur whose first note is outside becomes a new syllable.
         """
         inside = [i for i, note in enumerate(self.notes) if start <= note.middle < end]
         notes = []
@@ -127,11 +127,11 @@ class Score:
     def lines(
         self, min_rest: float = 0.25, longest: float = 19.0, margin: float = 0.3
     ) -> list[tuple[float, float]]:
-        """(start, end) of stretches of singing between rests of at least `min_rest` seconds.
+        """(start, end) in seconds of the parts between rests of at least `min_rest` seconds.
 
-        A stretch over `longest` seconds is cut at its longest gap, or without gaps at the note
-        nearest to its middle, never before a slur. At most `margin` seconds of rest stay on each
-        side, so that consonants sung before their note are inside.
+        A part over `longest` seconds is split at its longest gap, or without gaps at the note
+        nearest to its middle, never before a slur. Up to `margin` seconds of rest are included on
+        each side, for consonants that are sung before their note.
         """
         gaps = [b.start - a.end for a, b in itertools.pairwise(self.notes)]
         groups = _ranges(self._after_rests(min_rest), len(self.notes))
@@ -139,7 +139,7 @@ class Score:
         return [self._span(first, last, margin) for first, last in parts]
 
     def transpose(self, semitones: int) -> Score:
-        """All pitches moved; DataError where one leaves MIDI's 0 to 127."""
+        """Shift all pitches. Raises DataError where one leaves the MIDI range 0 to 127."""
         notes = tuple(replace(note, pitch=note.pitch + semitones) for note in self.notes)
         return replace(self, notes=notes)
 
@@ -158,13 +158,13 @@ class Score:
         return [bpm for start, bpm in self.tempo if start <= max(time, 0.0)][-1]
 
     def syllable_starts(self) -> list[int]:
-        """Indices of the notes that begin a syllable (those that are no slurs)."""
+        """Indices of the notes that begin a syllable (all but slurs)."""
         return [index for index, note in enumerate(self.notes) if not note.slur]
 
     def lyric_lines(self) -> list[tuple[str, tuple[int, ...]]]:
         """Each lyric line as text and the indices of the notes that begin its syllables.
 
-        Without phrases, lines end at rests. A note without a syllable leaves a gap in the text.
+        Without phrases, lines end at rests. Notes without a syllable add no text.
         """
         begins = sorted({0, *(self.phrases or self._after_rests(0.25))})
         words = set(self.words)
@@ -176,7 +176,7 @@ class Score:
         return lines
 
     def _after_rests(self, min_rest: float) -> list[int]:
-        """0 and the notes, no slurs, before which at least `min_rest` seconds are silent."""
+        """0 and the notes (except slurs) after at least `min_rest` seconds of rest."""
         pairs = enumerate(itertools.pairwise(self.notes), start=1)
         return [0, *(i for i, (a, b) in pairs if b.start - a.end >= min_rest and not b.slur)]
 
@@ -186,30 +186,32 @@ class Score:
     def _check(self, index: int, note: Note) -> None:
         at = f"{self._where()}: note {index + 1}"
         if not (math.isfinite(note.start) and math.isfinite(note.end)) or note.start < -_TOUCH:
-            raise DataError(f"{at}: lies at {note.start} to {note.end} s; times start at 0")
+            raise DataError(f"{at}: is at {note.start} to {note.end} s; times start at 0")
         at += f" at {note.start:.3f} s"
         if note.end <= note.start:
             raise DataError(f"{at}: ends at {note.end:.3f} s; give it a length")
         if isinstance(note.pitch, bool) or note.pitch != int(note.pitch):
-            raise DataError(f"{at}: pitch {note.pitch!r} is no MIDI number")
+            raise DataError(f"{at}: pitch {note.pitch!r} is not a MIDI number")
         if not 0 <= note.pitch <= 127:
             raise DataError(f"{at}: pitch {note.pitch} is outside MIDI's 0 to 127")
         if note.syllable and not (len(note.syllable) == 1 and "가" <= note.syllable <= "힣"):
             raise DataError(f"{at}: {note.syllable!r} is not one Hangul syllable")
         if index == 0 and note.slur:
-            raise DataError(f"{at}: the first note continues nothing; give it a syllable")
+            raise DataError(
+                f"{at}: the first note has no previous syllable to continue; give it a syllable"
+            )
         if index and note.start < self.notes[index - 1].end - _TOUCH:
             before = self.notes[index - 1]
             raise DataError(
                 f"{at}: begins before note {index} ends at {before.end:.3f} s; "
-                "one voice sings one note at a time, shorten the former note"
+                "only one note can be sung at a time, shorten the previous note"
             )
 
     def _check_tempo(self) -> None:
         times = [time for time, _ in self.tempo]
         if not times or times[0] != 0 or times != sorted(times):
             raise DataError(
-                f"{self._where()}: tempo changes at {times}; begin at 0 and go on in order"
+                f"{self._where()}: tempo changes at {times}; the first must be at 0, the others in time order"
             )
         for time, bpm in self.tempo:
             if not (math.isfinite(time) and math.isfinite(bpm) and bpm > 0):
@@ -225,7 +227,7 @@ class Score:
                 )
 
     def _new_syllable(self, index: int) -> Note:
-        """The slurred note `index` with the syllable that it continues."""
+        """The slurred note `index` as a new syllable with the text that it continues."""
         head = index
         while self.notes[head].slur:
             head -= 1
@@ -235,7 +237,7 @@ class Score:
     def _split(
         self, first: int, last: int, longest: float, gaps: list[float]
     ) -> list[tuple[int, int]]:
-        """Notes first..last-1 in parts of at most `longest` seconds where they can be cut."""
+        """Split notes first..last-1 into parts of at most `longest` seconds, where possible."""
         length = self.notes[last - 1].end - self.notes[first].start
         places = [i for i in range(first + 1, last) if not self.notes[i].slur]
         if length <= longest or not places:

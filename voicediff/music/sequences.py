@@ -1,4 +1,4 @@
-"""Alignment of two sequences that should be the same: what one lacks, what is exchanged."""
+"""Alignment of two sequences that should be equal: insertions, deletions and exchanges."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from voicediff.text import hangul, phones
 from voicediff.text.lyrics import Sung
 from voicediff.text.phones import Syllable
 
-GAP = 0.7  # of an item that only one side has; two gaps cost more than one poor pair
-SWAP = 0.3  # of two neighbours that are exchanged
+GAP = 0.7  # cost of an item that one side lacks; two gaps cost more than one mismatched pair
+SWAP = 0.3  # cost of two exchanged neighbours
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step through both sequences: `i` in the left one, `j` in the right one.
+    """One step of an alignment: `i` in the left sequence, `j` in the right one.
 
-    `swap` takes i and i + 1 together with j + 1 and j; `left` and `right` name the side that has
-    an item alone.
+    `swap` pairs i and i + 1 with j + 1 and j; `left` and `right` name the only side that has the
+    item.
     """
 
     kind: Literal["pair", "left", "right", "swap"]
@@ -30,11 +30,11 @@ class Step:
 
 
 def align_sequences(cost: np.ndarray, cross: np.ndarray | None = None) -> list[Step]:
-    """The cheapest way through both sequences (Damerau-Levenshtein with weights).
+    """The alignment of least cost (weighted Damerau-Levenshtein distance).
 
     Args:
         cost: (n, m) dissimilarity of left item i and right item j, 0 to 1.
-        cross: the same for judging exchanged neighbours, where it differs.
+        cross: the same for exchanged neighbours, by default `cost`.
     """
     cross = cost if cross is None else cross
     n, m = cost.shape
@@ -54,7 +54,7 @@ def align_sequences(cost: np.ndarray, cross: np.ndarray | None = None) -> list[S
 
 
 def dissimilarity(a: Syllable, b: Syllable) -> float:
-    """How differently two syllables sound, 0 to 1."""
+    """Phonetic dissimilarity of two syllables, 0 to 1."""
     return 0.4 * (a.onset != b.onset) + 0.4 * (a.nucleus != b.nucleus) + 0.2 * (a.coda != b.coda)
 
 
@@ -64,7 +64,7 @@ def syllable_cost(left: list[Syllable], right: list[Syllable]) -> np.ndarray:
 
 
 def written_cost(reference: list[Syllable], written: list[Sung]) -> np.ndarray:
-    """Phones against Hangul as written, or as its neighbours change it, whichever is nearer."""
+    """Dissimilarity (n, m) of phones and Hangul: the minimum with and without liaison."""
     plain = [phones.from_spoken(item.text)[:1] for item in written]
     text = "".join(item.text for item in written if not item.slur)
     running = iter(phones.from_spoken(_liaison(text)))
@@ -72,7 +72,7 @@ def written_cost(reference: list[Syllable], written: list[Sung]) -> np.ndarray:
     cost = np.zeros((len(reference), len(written)))
     for j, (alone, after) in enumerate(zip(plain, joined, strict=True)):
         for i, syllable in enumerate(reference):
-            if not alone or after is None:  # a slur mark stands for any vowel without onset
+            if not alone or after is None:  # a slur mark matches any vowel without onset
                 cost[i, j] = 0.0 if not syllable.onset else 0.6
             else:
                 cost[i, j] = min(dissimilarity(syllable, alone[0]), dissimilarity(syllable, after))
@@ -80,7 +80,7 @@ def written_cost(reference: list[Syllable], written: list[Sung]) -> np.ndarray:
 
 
 def _liaison(text: str) -> str:
-    """Codas moved to a following vowel, the commonest of the sound changes."""
+    """Move codas to a following vowel, the most frequent of the sound changes."""
     parts = [list(hangul.decompose(character)) for character in text]
     for before, after in itertools.pairwise(parts):
         if after[0] == "ㅇ" and before[2] and before[2] in hangul.LEADS and before[2] != "ㅇ":

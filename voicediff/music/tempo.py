@@ -1,4 +1,4 @@
-"""From ticks to seconds and back, over changes of tempo."""
+"""Conversion between ticks and seconds under tempo changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DEFAULT_BPM = 120.0
 
 @dataclass(frozen=True)
 class TempoMap:
-    """Tempo changes of a song that is written in ticks.
+    """Tempo changes of a song whose times are in ticks.
 
     Attributes:
-        resolution: ticks of a beat (a quarter note).
+        resolution: ticks per beat (quarter note).
         ticks, bpm, seconds: of each change, the first at tick 0.
     """
 
@@ -30,12 +30,12 @@ class TempoMap:
     def of(
         cls, changes: Iterable[tuple[float, float]], resolution: float, at: str = "tempo"
     ) -> TempoMap:
-        """From (tick, beats per minute) pairs in any order; of two at one tick the last counts.
+        """From (tick, beats per minute) pairs in any order; the last of several at one tick is used.
 
-        Raises DataError that begins with `at` for a tempo or a resolution that is no number above 0.
+        Raises DataError with the prefix `at` for a tempo or resolution that is not above 0.
         """
         if not (math.isfinite(resolution) and resolution > 0):
-            raise DataError(f"{at}: {resolution} ticks in a beat; a beat has at least one")
+            raise DataError(f"{at}: {resolution} ticks per beat; it must be above 0")
         found = {0.0: DEFAULT_BPM}
         for tick, bpm in sorted(changes, key=lambda change: change[0]):
             if not (math.isfinite(tick) and math.isfinite(bpm) and 0 < bpm <= 10000):
@@ -49,7 +49,7 @@ class TempoMap:
 
     @property
     def points(self) -> tuple[tuple[float, float], ...]:
-        """(seconds, beats per minute) of each change, as a score keeps them."""
+        """(seconds, beats per minute) of each change, as in `Score.tempo`."""
         return tuple(zip(self.seconds, self.bpm, strict=True))
 
     def to_seconds(self, tick: float) -> float:

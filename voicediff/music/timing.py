@@ -1,8 +1,8 @@
-"""From a score to frames: how long each consonant and each vowel is sung.
+"""Alignment of a score to frames: durations of consonants and vowels by rule.
 
-The score gives each syllable its time, so nothing is predicted: an onset has 3 frames, a coda 3,
-and the nucleus the rest of the note. All frames come from rounded boundaries; rounded durations
-would drift.
+The score gives the time of each syllable, so no durations are predicted: an onset consonant has 3
+frames, a coda consonant 3, and the nucleus the rest of the note. Frames come from rounded
+boundaries, because rounded durations would accumulate drift.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Timing:
     """Options of `align`, in frames.
 
     Attributes:
-        onset, coda: frames of each consonant before and after the nucleus, in notes that are
-            long enough.
-        placement: `inside` begins the consonants with the note; `before` begins the nucleus with
-            the note, as singers do (they are some 66 ms early), and takes the time of the
-            onset from the rest or the nucleus in front of it.
-        lead: with `before`, at most so many frames of the onset lie in front of the note.
+        onset, coda: frames of each consonant before and after the nucleus, in sufficiently long
+            notes.
+        placement: `inside`: the onset begins with the note; `before`: the nucleus begins with
+            the note, as in real singing (onsets begin about 66 ms earlier), and the onset takes
+            its time from the preceding rest or nucleus.
+        lead: maximum number of onset frames before the note, with `before`.
     """
 
     onset: int = 3
@@ -54,7 +54,7 @@ class Alignment:
         tokens: indices into the tokenizer's symbols.
         pitches: MIDI numbers, 0 in rests.
         durations: frames, sum T; 0 where a note is too short for its consonants.
-        slurs: bool, True where a note goes on with the former syllable.
+        slurs: bool, True where a note continues the previous syllable.
         notes: index of the note in the score, -1 in rests.
         roles: index into ROLES.
     """
@@ -92,8 +92,7 @@ def align(
 ) -> Alignment:
     """Place the phones of a score on `frames` frames of 1 / `frame_rate` seconds.
 
-    What a note has beyond the last frame is cut off. Raises DataError where a note has no
-    syllable.
+    Notes are cut at the last frame. Raises DataError where a note has no syllable.
     """
     if frames < 1:
         raise DataError(f"{score.title or 'score'}: {frames} frames to fill; give at least one")
@@ -107,7 +106,7 @@ def align(
         start, end = bounds[index]
         if start - leads[index] > at:
             rows.append((SILENCE, 0, start - leads[index] - at, False, -1, 0))
-        if index + 1 < len(bounds):  # what the next onset takes of this note
+        if index + 1 < len(bounds):  # frames that the next onset takes from this note
             end = max(min(end, bounds[index + 1][0] - leads[index + 1]), start)
         lengths = _lengths(*counts[index], end - start, leads[index], timing)
         for (role, symbol), length in zip(parts, lengths, strict=True):
@@ -146,7 +145,7 @@ def _bounds(score: Score, frames: int, frame_rate: float) -> list[tuple[int, int
 
 
 def _wanted(onsets: int, timing: Timing) -> int:
-    """Frames that the onset wants in front of its note."""
+    """Frames that the onset should have before its note."""
     if timing.placement == "inside":
         return 0
     full = onsets * timing.onset
@@ -154,12 +153,12 @@ def _wanted(onsets: int, timing: Timing) -> int:
 
 
 def _leads(bounds: list[tuple[int, int]], onsets: list[int], timing: Timing) -> list[int]:
-    """Frames that each onset gets in front of its note: of the rest, and of half the note there."""
+    """Frames of each onset before its note, from the rest and at most half of the previous note."""
     leads = []
     before = (0, 0)
     for (start, end), count in zip(bounds, onsets, strict=True):
-        room = start - before[1] + (before[1] - before[0]) // 2
-        leads.append(min(_wanted(count, timing), room))
+        available = start - before[1] + (before[1] - before[0]) // 2
+        leads.append(min(_wanted(count, timing), available))
         before = (start, end)
     return leads
 
@@ -167,11 +166,11 @@ def _leads(bounds: list[tuple[int, int]], onsets: list[int], timing: Timing) -> 
 def _lengths(onsets: int, codas: int, frames: int, lead: int, timing: Timing) -> list[int]:
     """Frames of each onset consonant, the nucleus, and each coda consonant.
 
-    `frames` of the note itself are shared; `lead` frames in front of it are the onset's.
+    `frames` of the note are divided among them; the onset also has the `lead` frames before it.
     """
     wanted = _wanted(onsets, timing)
     outside = wanted if lead >= min(onsets, wanted) else lead
-    inner = onsets * timing.onset - outside  # what the onset has within the note
+    inner = onsets * timing.onset - outside  # onset frames within the note
     coda = timing.coda
     if frames < inner + codas * coda + 1:
         phones = (onsets if inner else 0) + 1 + codas

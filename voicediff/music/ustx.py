@@ -1,4 +1,4 @@
-"""OpenUtau projects (`.ustx`, YAML): one voice part, its lyrics on the notes."""
+"""Reader of OpenUtau projects (`.ustx`, YAML): the voice parts of one track, with lyrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RESTS = ("R", "r", "rest", "AP", "SP", "br")
 
 
 def read_ustx(path: str | Path) -> Melody:
-    """The voice parts of the first track that has notes; `+` and `-` hold the former syllable.
+    """The voice parts of the track with notes; `+` and `-` hold the previous syllable.
 
     Raises DataError for a damaged file and for notes on several tracks.
     """
@@ -33,7 +33,7 @@ def read_ustx(path: str | Path) -> Melody:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(
-            f"{path}: not as OpenUtau writes it ({type(error).__name__}: {error}); save it again"
+            f"{path}: not an OpenUtau project ({type(error).__name__}: {error}); save it again"
         ) from error
     end = max((note.end for note in notes), default=0.0)
     return Melody(tuple(notes), end, str(path), title, tempo.points)
@@ -59,9 +59,9 @@ def _notes(project: Mapping[str, Any], tempo: TempoMap, path: Path) -> Iterator[
     parts = [part for part in project.get("voice_parts") or [] if part.get("notes")]
     tracks = sorted({int(part.get("track_no") or 0) for part in parts})
     if not parts:
-        raise DataError(f"{path}: no notes in its voice parts; add the melody to be sung")
+        raise DataError(f"{path}: no notes in its voice parts; add the melody")
     if len(tracks) > 1:
-        raise DataError(f"{path}: notes on tracks {tracks}; keep the one to be sung")
+        raise DataError(f"{path}: notes on tracks {tracks}; keep one")
     for part in parts:
         offset = float(part.get("position") or 0)
         for note in part["notes"]:
