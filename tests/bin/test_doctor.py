@@ -25,7 +25,7 @@ CONFS = Path(__file__).parents[2] / "egs"
 
 
 def written(folder: Path, config: Config, step: int = 40) -> Path:
-    """An experiment with weights as they were drawn, none of them zero."""
+    """An experiment with random weights, none of them zero."""
     torch.manual_seed(0)
     task = config.build_task()
     for parameter in task.parameters():
@@ -73,7 +73,7 @@ def doctor(model, dump, *options):
     return main([str(word) for word in words])
 
 
-def test_an_untrained_separator_fails_and_the_table_says_where(separating, capsys):
+def test_an_untrained_separator_fails_and_the_table_names_the_checks(separating, capsys):
     model, dump = separating
     assert doctor(model, dump) == 1
     table = capsys.readouterr().out.splitlines()
@@ -90,7 +90,7 @@ def test_an_untrained_separator_fails_and_the_table_says_where(separating, capsy
     assert content["mixtures"] == 6 and content["list"] == "own" and len(content["list_hash"]) == 12
 
 
-def test_learning_by_heart_is_an_option(separating, capsys):
+def test_overfitting_is_an_option(separating, capsys):
     model, dump = separating
     assert doctor(model, dump, "--overfit", "--overfit-steps", "2", "--mixtures", "2") == 1
     checks = json.loads((model / "doctor.json").read_text())["checks"]
@@ -103,7 +103,7 @@ def singer(place: Path) -> tuple[Path, MelSpec]:
     return written(place / "svs", config, 1000), config.build_task().mel
 
 
-def test_a_singing_model_passes_gates_of_its_own(tmp_path, capsys):
+def test_a_singing_model_passes_its_checks(tmp_path, capsys):
     model, spec = singer(tmp_path)
     assert doctor(model, features(tmp_path / "dev", spec)) == 0
     content = json.loads((model / "doctor.json").read_text())
@@ -112,14 +112,14 @@ def test_a_singing_model_passes_gates_of_its_own(tmp_path, capsys):
     assert content["passed"] and "checks passed" in capsys.readouterr().out
 
 
-def test_features_of_other_mels_are_caught(tmp_path, capsys):
+def test_features_with_other_mel_settings_are_detected(tmp_path, capsys):
     model, spec = singer(tmp_path)
     other = MelSpec(fmin=spec.fmin + 10)
     assert doctor(model, features(tmp_path / "dev", other)) == 1
     assert f"= {spec.hash}" in capsys.readouterr().out
 
 
-def test_a_vocoder_passes_gates_of_its_own(tmp_path):
+def test_a_vocoder_passes_its_checks(tmp_path):
     task = {"name": "vocoder", "vocoder": {"name": "vocos_source", "channels": 16, "layers": 1}}
     phase = {"name": "spectral", "targets": ["spectral"], "steps": 1000}
     model = written(
@@ -130,17 +130,17 @@ def test_a_vocoder_passes_gates_of_its_own(tmp_path):
     assert names == ["steps", "ema", "start", "mel", "finite", "batches"]
 
 
-def test_what_cannot_be_examined_is_one_line(separating, tmp_path, capsys):
+def test_unsuitable_input_is_a_one_line_error(separating, tmp_path, capsys):
     model, dump = separating
     assert doctor(tmp_path, dump) == 2
     assert doctor(model, dump, "--list", "nobody") == 2
     assert doctor(model, dump, "--batch", "0") == 2
-    said = capsys.readouterr().err.splitlines()
-    assert "not an experiment folder" in said[0] and "there are: own" in said[1]
-    assert "--batch: wants 1 or more" in said[2] and len(said) == 3
+    errors = capsys.readouterr().err.splitlines()
+    assert "not an experiment folder" in errors[0] and "there are: own" in errors[1]
+    assert "--batch: wants 1 or more" in errors[2] and len(errors) == 3
     singing, spec = singer(tmp_path)
     assert doctor(singing, features(tmp_path / "dev", spec), "--overfit") == 2
     assert doctor(singing, tmp_path) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert "--overfit: is for separation models" in said[0]
-    assert "run stage 2 (features) first" in said[-1]
+    errors = capsys.readouterr().err.splitlines()
+    assert "--overfit: is for separation models" in errors[0]
+    assert "run stage 2 (features) first" in errors[-1]

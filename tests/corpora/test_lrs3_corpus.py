@@ -1,4 +1,4 @@
-"""Mini LRS3: layout, determinism, disjoint splits, and sound that belongs to the picture."""
+"""Mini LRS3: layout, determinism, disjoint splits, and synchrony of sound and pictures."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def tree(tmp_path_factory):
     return root, clips
 
 
-def test_the_tree_is_lrs3s_layout(tree):
+def test_the_folders_have_the_layout_of_lrs3(tree):
     root, clips = tree
     files = sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file())
     pattern = re.compile(r"(pretrain|trainval|test)/spk\d{4}/\d{5}\.(mp4|txt|boxes\.json)")
@@ -86,7 +86,7 @@ def test_direct_crops_agree_with_those_from_the_video(tree):
     assert agreement[1] > 0.9 and agreement[1] > max(agreement[0], agreement[2]) + 0.05
 
 
-def test_a_clip_follows_its_seed_alone(tmp_path):
+def test_a_clip_depends_on_its_seed_only(tmp_path):
     first, second = plan(1.0, seed=5)[:2]
     for order, root in (((first, second), "a"), ((second, first), "b")):
         for clip in order:
@@ -98,7 +98,7 @@ def test_a_clip_follows_its_seed_alone(tmp_path):
     assert other.text != make_clip(first).text or len(other) != len(make_clip(first))
 
 
-def test_a_clip_already_there_is_left_alone(tmp_path):
+def test_an_existing_clip_is_not_changed(tmp_path):
     clip = plan(1.0, seed=5)[0]
     target = (tmp_path / clip.path).with_suffix(".npz")
     target.parent.mkdir(parents=True)
@@ -106,7 +106,7 @@ def test_a_clip_already_there_is_left_alone(tmp_path):
     assert write_planned(tmp_path, clip, video=False) == 0 and target.read_bytes() == b"mine"
 
 
-def test_videos_are_the_same_bytes_each_time(tmp_path):
+def test_video_bytes_are_repeatable(tmp_path):
     clip = next(c for c in plan(1.0, seed=5) if c.split == "test")
     for root in "ab":
         write_planned(tmp_path / root, clip, video=True)
@@ -124,7 +124,7 @@ def test_half_an_hour_has_at_least_60_speakers_and_splits_share_none():
     assert all(sum(c.speaker == s for c in clips) >= 2 for s in by_split["test"])
 
 
-def test_the_plan_keeps_to_the_minutes():
+def test_the_plan_has_the_requested_duration():
     clips = plan(30.0, seed=0)[::20]
     seconds = sum(len(make_clip(c)) for c in clips) / 25 * len(plan(30.0, seed=0)) / len(clips)
     assert 24 < seconds / 60 < 37
@@ -132,9 +132,9 @@ def test_the_plan_keeps_to_the_minutes():
 
 def test_no_sentence_is_in_two_splits():
     draw = np.random.default_rng(0)
-    said = {split: {sentence(split, draw).lower() for _ in range(300)} for split in SPLITS}
-    assert not said["test"] & (said["pretrain"] | said["trainval"])
-    assert all(split_of(text) == split for split in SPLITS for text in said[split])
+    sentences = {split: {sentence(split, draw).lower() for _ in range(300)} for split in SPLITS}
+    assert not sentences["test"] & (sentences["pretrain"] | sentences["trainval"])
+    assert all(split_of(text) == split for split in SPLITS for text in sentences[split])
 
 
 def test_the_same_speaker_varies_pitch_and_rate_between_clips():
@@ -146,7 +146,7 @@ def test_the_same_speaker_varies_pitch_and_rate_between_clips():
     )
 
 
-def test_speech_does_not_depend_on_what_was_said_before():
+def test_speech_does_not_depend_on_earlier_calls():
     voice = Voice("en-us+klatt2")
     alone = speak("A quiet morning.", voice).sound
     speak("Something else entirely.", Voice("en+f2", pitch=70))
@@ -189,7 +189,7 @@ def test_an_offset_delays_the_lips():
 
 
 @pytest.mark.parametrize(("minutes", "speakers"), [(30.0, None), (30.0, 72), (120.0, None)])
-def test_a_corpus_is_as_long_as_asked_whatever_its_people(minutes, speakers):
+def test_the_duration_of_a_corpus_does_not_depend_on_its_speakers(minutes, speakers):
     planned = 3.5 * len(plan(minutes, speakers=speakers))  # seconds of a clip, on average
     assert planned == pytest.approx(60 * minutes, rel=0.01)
 
@@ -203,7 +203,7 @@ def test_opening_follows_the_loudness_about_as_in_real_recordings():
     assert 0.38 < np.mean(correlations) < 0.58  # real GRID clips: 0.42
 
 
-def test_without_espeak_one_line_names_the_extra(monkeypatch):
+def test_without_espeak_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     monkeypatch.setattr(optional, "installed_version", lambda distribution: None)
     with pytest.raises(
@@ -222,7 +222,7 @@ def test_minutes_must_be_positive():
         plan(0.0)
 
 
-def test_parts_of_a_clip_are_read_alone(tmp_path):
+def test_parts_of_a_clip_can_be_read(tmp_path):
     clip = plan(1.0, seed=5)[0]
     write_planned(tmp_path, clip, video=False)
     path = (tmp_path / clip.path).with_suffix(".npz")
@@ -237,13 +237,13 @@ def test_parts_of_a_clip_are_read_alone(tmp_path):
         read_clip(path)
 
 
-def test_the_sidecar_names_every_frame(tree):
+def test_the_sidecar_has_every_frame(tree):
     root, clips = tree
     content = json.loads((root / clips[0].path).with_suffix(".boxes.json").read_text())
     assert len(content["mouth"]) == len(make_clip(clips[0])) and len(content["mouth"][0]) == 4
 
 
-def test_dark_faces_are_found_although_eyes_and_teeth_are_brighter_than_the_skin():
+def test_faces_with_dark_skin_are_detected():
     clips = {clip.speaker: clip for clip in plan(30.0, seed=1, speakers=72)}
     detector = haar()
     if detector is None:

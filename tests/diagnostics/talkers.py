@@ -1,4 +1,4 @@
-"""A small prepared corpus whose lips can be read exactly, and models that read them, or do not."""
+"""A small prepared corpus whose mouth crops encode the sound, and models that use or misuse them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PHASE |= {"optimizer": {"name": "muon", "lr": 1e-2}, "data": {"frames": FRAMES}}
 
 
 def write_talkers(folder: Path) -> Path:
-    """Two men and two women, two clips each; every frame of a mouth spells the sound of its frame."""
+    """Two men and two women, two clips each; every mouth crop holds the samples of its frame as pixels."""
     prepared = []
     for number in range(8):
         draw = np.random.default_rng(number)
@@ -63,13 +63,13 @@ def mixtures(folder: Path) -> ListedMixtures:
 
 
 def experiment(folder: Path, step: int = 40, **changed) -> Experiment:
-    """A small model with weights as they were drawn."""
+    """A small model with random weights."""
     config = Config(Spec({**TASK, **changed}, "task"), training={"phases": [dict(PHASE)]})
     return Experiment(config.build_task().eval(), config, None, folder, step)
 
 
-class SpellingReader(torch.nn.Module):
-    """Reads the sound in the mouths, exactly: a separator without a fault. Subclasses have one."""
+class PixelDecoder(torch.nn.Module):
+    """A separator without a fault: decodes the sound from the mouth crops. Subclasses add a fault."""
 
     lips, identity, diffusion = "read", None, None
 
@@ -84,31 +84,31 @@ class SpellingReader(torch.nn.Module):
         return collate_mixtures(items, seeds)
 
     def separate(self, mixture, mouth, valid, face, frames, sampler, noise, *rest) -> Separated:
-        voices = self.voices(mixture, spelled(mouth))
+        voices = self.voices(mixture, decoded(mouth))
         return Separated(voices, voices, 0)
 
     def voices(self, mixture: Tensor, read: Tensor) -> Tensor:
-        """read (B, S, N), unscaled. What black videos hide is the mixture."""
+        """read (B, S, N), unscaled; the mixture for black videos."""
         return torch.where(read.abs().amax(-1, keepdim=True) > 0, read, mixture[:, None])
 
 
-class Blind(SpellingReader):
-    """Hands back the mixture whatever the face."""
+class Blind(PixelDecoder):
+    """Returns the mixture for every face."""
 
     def voices(self, mixture: Tensor, read: Tensor) -> Tensor:
         noise = torch.randn(read.shape, generator=torch.Generator().manual_seed(0))
         return mixture[:, None] + 1e-3 * noise
 
 
-class Crossed(SpellingReader):
-    """Gives each face the other one's voice."""
+class Crossed(PixelDecoder):
+    """Returns the other speaker for each face."""
 
     def voices(self, mixture: Tensor, read: Tensor) -> Tensor:
         return read.roll(1, 1)
 
 
-class Remembering(SpellingReader):
-    """Does not look at the order of frames: knows the voices by heart."""
+class Memorising(PixelDecoder):
+    """Ignores the order of frames: has memorised the sources."""
 
     def voices(self, mixture: Tensor, read: Tensor) -> Tensor:
         keys = [item_seed(int(r.sum() * 1000)) for r in read.abs().flatten(0, 1)]
@@ -119,7 +119,7 @@ class Remembering(SpellingReader):
         return torch.stack([self.known[key] for key in keys]).unflatten(0, read.shape[:2])
 
 
-def spelled(mouth: Tensor) -> Tensor:
+def decoded(mouth: Tensor) -> Tensor:
     """mouth (B, S, T, 96, 96) uint8 -> sound (B, S, N)."""
     bytes_ = mouth.flatten(3)[..., : 2 * HOP].contiguous()
     return bytes_.view(torch.int16).flatten(2).float() / 32768

@@ -1,4 +1,4 @@
-"""Each check fails on a model or data with its fault, and lets a healthy one pass."""
+"""Each check fails on a model or data with its fault, and passes a healthy one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def passed(checks):
     return {check.name: check.passed for check in checks}
 
 
-# -- checks as such ------------------------------------------------------------------------------
+# -- checks in general ----------------------------------------------------------------------------
 
 
 def test_nan_passes_no_limit():
@@ -49,7 +49,7 @@ def test_nan_passes_no_limit():
     assert below("a", "A", 0.0, 1.0, "dB").passed and not below("a", "A", math.nan, 1.0, "").passed
 
 
-def test_the_table_says_what_failed_and_what_is_only_told():
+def test_the_table_marks_failed_checks_and_values_without_limit():
     checks = [above("a", "first", 0.5, 1.0, "dB"), reported("b", "second", "12 steps")]
     lines = table([*checks, not_measured("c", "third", "no lips")]).splitlines()
     assert lines[1].split() == ["first", "0.5", "dB", ">", "1", "dB", "NO"]
@@ -60,13 +60,13 @@ def test_the_table_says_what_failed_and_what_is_only_told():
 # -- the video ----------------------------------------------------------------------------------
 
 
-def heard(task, folder):
+def video_results(task, folder):
     listed = talkers.mixtures(folder)
     return passed(video.video_checks(task, list(batches_of(task, listed, 4)), None))
 
 
-def test_a_reader_of_lips_passes_all_gates_on_the_video(folder):
-    found = heard(talkers.SpellingReader(), folder)
+def test_a_model_that_reads_lips_passes_all_video_checks(folder):
+    found = video_results(talkers.PixelDecoder(), folder)
     wanted = dict.fromkeys(("swap", "selection", "zeroed", "shuffled"), True)
     assert found == {"quality": None, **wanted}
 
@@ -76,33 +76,33 @@ def test_a_reader_of_lips_passes_all_gates_on_the_video(folder):
     [
         (talkers.Blind, {"swap", "selection", "zeroed", "shuffled"}),
         (talkers.Crossed, {"selection", "zeroed", "shuffled"}),
-        (talkers.Remembering, {"shuffled"}),
+        (talkers.Memorising, {"shuffled"}),
     ],
 )
-def test_models_that_misuse_the_video_are_caught(folder, kind, wrong):
-    assert {name for name, fine in heard(kind(), folder).items() if fine is False} == wrong
+def test_models_that_misuse_the_video_are_detected(folder, kind, wrong):
+    assert {name for name, fine in video_results(kind(), folder).items() if fine is False} == wrong
 
 
-def test_without_a_pair_of_the_same_voice_costs_are_not_measured(folder):
-    task = talkers.SpellingReader()
+def test_without_a_pair_of_the_same_speaker_losses_are_not_measured(folder):
+    task = talkers.PixelDecoder()
     listed = talkers.mixtures(folder)
     listed.mixtures = [m for m in listed.mixtures if m.pair != "same-voice"]
     checks = video.video_checks(task, list(batches_of(task, listed, 4)), None)
-    assert passed(checks)["zeroed"] is None and "same voice" in checks[-1].measured
+    assert passed(checks)["zeroed"] is None and "same speaker" in checks[-1].measured
 
 
-def test_predictor_and_generator_are_told_together(model, folder):
+def test_predictor_and_generator_are_reported_together(model, folder):
     sampler = build("sampler", {"name": "euler", "steps": 1})
     batches = list(batches_of(model.task, talkers.mixtures(folder), 6))
-    told = video.quality(model.task, video.listen(model.task, batches, sampler), sampler)
-    assert set(told.figures) == {f"{p}_{k}" for p in ("predictor", "final") for k in ("different", "same")}  # fmt: skip
-    assert "predictor" in told.measured and "with generator" in told.measured
+    found = video.quality(model.task, video.separate_all(model.task, batches, sampler), sampler)
+    assert set(found.figures) == {f"{p}_{k}" for p in ("predictor", "final") for k in ("different", "same")}  # fmt: skip
+    assert "predictor" in found.measured and "with generator" in found.measured
 
 
 # -- the transform ------------------------------------------------------------------------------
 
 
-def test_a_transform_that_is_not_its_inverse_is_caught():
+def test_a_transform_that_is_not_its_inverse_is_detected():
     class Mismatched:
         analysis, synthesis = STFT(n_fft=510, hop=160), STFT(n_fft=510, hop=128)
 
@@ -121,17 +121,19 @@ def test_a_transform_that_is_not_its_inverse_is_caught():
     assert passed(structure.transform(Short())) == {"stft": False, "length": False}
 
 
-# -- the clock ----------------------------------------------------------------------------------
+# -- synchrony ----------------------------------------------------------------------------------
 
 
 def late(path, start=0, frames=None):
-    """As AVDiffuSS' loader reads: whole seconds first."""
+    """The loader of AVDiffuSS: the video starts at a whole second."""
     clip = read_clip(path, start, frames)
     clip.mouth = read_clip(path, start // 25 * 25, frames).mouth
     return clip
 
 
-def test_flash_and_click_arrive_together_and_a_desynchronised_loader_is_caught(model, monkeypatch):
+def test_flash_and_click_arrive_together_and_a_desynchronised_loader_is_detected(
+    model, monkeypatch
+):
     options = {"frames": 30}
     assert av_sync.flash_and_click(model.task, options, 16).passed
     monkeypatch.setattr(data, "read_clip", late)
@@ -139,7 +141,7 @@ def test_flash_and_click_arrive_together_and_a_desynchronised_loader_is_caught(m
     assert not check.passed and check.figures["value"] > 400
 
 
-def test_states_at_the_wrong_rate_are_caught(model, monkeypatch):
+def test_lip_features_at_the_wrong_rate_are_detected(model, monkeypatch):
     at_rate = type(model.task)._at_spectrum
     monkeypatch.setattr(
         type(model.task), "_at_spectrum", lambda self, s, scene: at_rate(self, s.roll(1, 1), scene)
@@ -148,7 +150,7 @@ def test_states_at_the_wrong_rate_are_caught(model, monkeypatch):
     assert not check.passed and check.figures["value"] == pytest.approx(40, abs=2)
 
 
-def test_tokens_and_a_generator_alone_have_a_clock_too(folder):
+def test_synchrony_is_checked_with_tokens_and_with_a_generator_alone(folder):
     decoder = {"name": "ncsnpp", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
     decoder |= {"cross_attention": [64], "heads": 2, "head_size": 4, "pyramid": False}
     alone = talkers.experiment(
@@ -157,29 +159,31 @@ def test_tokens_and_a_generator_alone_have_a_clock_too(folder):
     assert av_sync.flash_and_click(alone.task, {"frames": 30}, 8).passed
 
 
-def test_a_model_without_lips_has_no_clock(folder):
-    deaf = talkers.experiment(folder, encoders={}, predictor_conditions=[], decoder_conditions=["mixture"])
-    assert av_sync.flash_and_click(deaf.task, {}).passed is None
+def test_synchrony_is_not_measured_without_lips(folder):
+    audio_only = talkers.experiment(
+        folder, encoders={}, predictor_conditions=[], decoder_conditions=["mixture"]
+    )
+    assert av_sync.flash_and_click(audio_only.task, {}).passed is None
 
 
 # -- batches ------------------------------------------------------------------------------------
 
 
-def company(model, folder, equal=False):
+def batch_results(model, folder, equal=False):
     few = shortened(model.task, talkers.mixtures(folder))
     if equal:
         few["frames"] = few["frames"].clamp(min=int(few["frames"].max()))
     return passed(structure.batches(model.task, few, None))
 
 
-def test_clips_that_touch_are_caught(model, folder):
-    assert company(model, folder, equal=True) == {"batches": True, "neighbours": True}
+def test_cross_talk_between_clips_is_detected(model, folder):
+    assert batch_results(model, folder, equal=True) == {"batches": True, "neighbours": True}
 
     def joined(module, inputs, output):
         return output + output.mean(0, keepdim=True)
 
     model.task.lips.register_forward_hook(joined)
-    assert company(model, folder, equal=True) == {"batches": False, "neighbours": False}
+    assert batch_results(model, folder, equal=True) == {"batches": False, "neighbours": False}
 
 
 # -- frozen parts -------------------------------------------------------------------------------
@@ -189,7 +193,7 @@ def frozen(model, folder):
     return structure.frozen(model.task, shortened(model.task, talkers.mixtures(folder)))
 
 
-def test_frozen_parts_in_train_mode_are_caught(model, folder, monkeypatch):
+def test_frozen_parts_in_train_mode_are_detected(model, folder, monkeypatch):
     before = copy.deepcopy(model.task.state_dict())
     assert frozen(model, folder).passed
     monkeypatch.setattr(type(model.task), "_freeze", lambda self, turn: None)
@@ -200,19 +204,19 @@ def test_frozen_parts_in_train_mode_are_caught(model, folder, monkeypatch):
     assert not model.task.training and all(p.requires_grad for p in model.task.parameters())
 
 
-def test_batch_norms_of_a_frozen_encoder_are_caught(folder, monkeypatch):
+def test_batch_norms_of_a_frozen_encoder_are_detected(folder, monkeypatch):
     lips = {"name": "lips3d", "dim": 8, "width": 8, "layers": 1, "frozen": True}
     model = talkers.experiment(folder, encoders={"lips": lips})
     assert frozen(model, folder).passed
     monkeypatch.setattr(type(model.task), "_freeze", lambda self, turn: None)
-    model.task.lips.frozen = False  # its norms follow every batch
+    model.task.lips.frozen = False  # its batch norms use the statistics of every batch
     assert any("frontend3D" in name for name in frozen(model, folder).figures["names"])
 
 
 # -- training -----------------------------------------------------------------------------------
 
 
-def test_an_average_that_remembers_its_start_is_caught(model):
+def test_an_average_that_keeps_initial_weights_is_detected(model):
     model.config.training = {"phases": [dict(talkers.PHASE)], "ema": {"decay": 0.999}}
     assert passed(training_checks(model))["start"] is True
     few = copy.deepcopy(model)
@@ -221,7 +225,7 @@ def test_an_average_that_remembers_its_start_is_caught(model):
     assert passed(training_checks(few))["start"] is False
 
 
-def test_steps_and_the_age_of_the_average_are_told(model):
+def test_steps_and_the_age_of_the_average_are_reported(model):
     checks = {check.name: check for check in training_checks(model)}
     assert checks["steps"].measured == "40: predictor 40"
     assert steps_done(model.config.training, 15) == {"predictor": 15}
@@ -232,9 +236,9 @@ def test_steps_and_the_age_of_the_average_are_told(model):
 # -- diffusion ----------------------------------------------------------------------------------
 
 
-def test_losses_are_told_by_time_and_a_bin_that_is_not_finite_is_caught(model, folder):
+def test_losses_are_reported_by_bin_of_t_and_a_bin_that_is_not_finite_fails(model, folder):
     batch = shortened(model.task, talkers.mixtures(folder))
-    check = diffusion_time.loss_by_time(model.task, [batch], "generator", draws=8)
+    check = diffusion_time.loss_by_time(model.task, [batch], "generator", samples=8)
     assert check.passed and len(check.figures["losses"]) == diffusion_time.BINS
     assert all(loss > 0 for loss in check.figures["losses"])
 
@@ -242,12 +246,12 @@ def test_losses_are_told_by_time_and_a_bin_that_is_not_finite_is_caught(model, f
         return torch.where(inputs[1][:, None, None, None] > 0.8, torch.nan, output)
 
     model.task.diffusion.decoder.register_forward_hook(broken)
-    ill = diffusion_time.loss_by_time(model.task, [batch], "generator", draws=8)
-    assert not ill.passed and math.isnan(ill.figures["losses"][-1])
-    assert math.isfinite(ill.figures["losses"][0])
+    broken_check = diffusion_time.loss_by_time(model.task, [batch], "generator", samples=8)
+    assert not broken_check.passed and math.isnan(broken_check.figures["losses"][-1])
+    assert math.isfinite(broken_check.figures["losses"][0])
 
 
-def test_an_estimate_that_copies_the_state_is_caught(model, folder, monkeypatch):
+def test_an_estimate_that_copies_the_state_is_detected(model, folder, monkeypatch):
     batch = shortened(model.task, talkers.mixtures(folder))
 
     diffusion = type(model.task.diffusion)
@@ -268,12 +272,20 @@ def test_an_estimate_that_copies_the_state_is_caught(model, folder, monkeypatch)
 # -- overfitting --------------------------------------------------------------------------------
 
 
-def test_a_network_that_can_learn_mixtures_by_heart_is_told_from_one_that_cannot(model, folder):
-    listed, seen = talkers.mixtures(folder), []
-    tell = lambda *where: seen.append(where)  # noqa: E731
-    check = overfit(model, listed, None, 60, least=9.0, count=2, every=10, progress=tell)
+def test_overfitting_succeeds_for_a_working_model_and_fails_without_learning_rate(model, folder):
+    listed, reports = talkers.mixtures(folder), []
+    check = overfit(
+        model,
+        listed,
+        None,
+        60,
+        least=9.0,
+        count=2,
+        every=10,
+        progress=lambda *where: reports.append(where),
+    )
     assert check.passed, check.measured
-    assert seen[-1] == (check.figures["steps"], check.figures["value"])
-    lazy = talkers.experiment(folder)
-    lazy.config.training["phases"][0] |= {"optimizer": {"name": "sgd", "lr": 1e-9}}
-    assert not overfit(lazy, listed, None, 10, least=9.0, count=2).passed
+    assert reports[-1] == (check.figures["steps"], check.figures["value"])
+    untrainable = talkers.experiment(folder)
+    untrainable.config.training["phases"][0] |= {"optimizer": {"name": "sgd", "lr": 1e-9}}
+    assert not overfit(untrainable, listed, None, 10, least=9.0, count=2).passed

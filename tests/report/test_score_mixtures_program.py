@@ -109,7 +109,7 @@ def test_metrics_are_those_of_the_known_noise(separated, capsys):
     assert "| missing: FAILED | -3.00 |" in results and "robustness**: FAILED" in results
     assert "mixture, predictor, final, ground truth](pictures/test-own-0.png)" in results
     page = (separated / "index.html").read_text(encoding="utf-8")
-    assert "same speaker: test-own-0" in page and "test-own-1, speaker" not in page
+    assert "Same speaker: test-own-0" in page and "test-own-1, speaker" not in page
     assert "Separated track: the nfe_2 (SI-SDRi" in page and "The mixture" in page
 
 

@@ -1,4 +1,4 @@
-"""Files of boxes, and arrays on the disk."""
+"""Files with boxes, and arrays on disk."""
 
 import json
 
@@ -20,14 +20,14 @@ def written(path, content):
     return path
 
 
-def test_json_has_an_entry_a_frame(tmp_path):
+def test_json_has_one_entry_per_frame(tmp_path):
     content = {"fps": 25, "people": [{"name": "anna", "boxes": [BOX, None, BOX]}]}
     (anna,) = read_people(written(tmp_path / "a.json", content), 5)
     assert anna.name == "anna" and anna.face.valid.tolist() == [True, False, True, False, False]
     np.testing.assert_allclose(anna.mouth.boxes[0], [30, 70, 60, 60])
 
 
-def test_json_of_another_rate_and_start_goes_by_time(tmp_path):
+def test_json_with_another_rate_and_start_is_read_by_time(tmp_path):
     rows = [[x, 0, 50, 50] for x in range(100)]
     content = {"fps": 50, "start": 1.0, "people": [{"boxes": rows}]}
     path = written(tmp_path / "a.json", content)
@@ -43,7 +43,7 @@ def test_mouths_may_be_given_in_place_of_faces(tmp_path):
     np.testing.assert_allclose(person.face.boxes[0], BOX, rtol=1e-5)
 
 
-def test_csv_is_drawn_straight_between_near_rows(tmp_path):
+def test_csv_is_interpolated_between_near_rows(tmp_path):
     rows = ["person,time,left,top,width,height", "anna,0.02,0,0,50,50", "anna,0.42,100,0,50,50"]
     rows += ["anna,2.02,100,0,50,50", "ben,0.5,7,7,9,9"]
     anna, ben = read_people(written(tmp_path / "a.csv", "\n".join(rows)), 60)
@@ -53,7 +53,7 @@ def test_csv_is_drawn_straight_between_near_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.json", "{", "not a file of boxes"),
         ("a.json", {"people": [{"name": "x"}]}, "'boxes' is missing"),
@@ -64,17 +64,17 @@ def test_csv_is_drawn_straight_between_near_rows(tmp_path):
         ("a.csv", "person,time,left,top,width,height\nx,a,0,0,1,1\n", "could not convert"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(tmp_path, name, content, said):
-    with pytest.raises(DataError, match=said):
+def test_an_invalid_file_is_an_error(tmp_path, name, content, message):
+    with pytest.raises(DataError, match=message):
         read_people(written(tmp_path / name, content), 10)
 
 
-def test_what_is_written_is_read_again():
+def test_written_boxes_are_read_back():
     boxes = Boxes(np.float32([[1.04, 2, 3, 3], [0, 0, 0, 0]]), np.array([True, False]))
     assert rows_of(boxes) == [[1.0, 2.0, 3.0, 3.0], None]
 
 
-def test_a_face_around_a_mouth_is_the_inverse():
+def test_face_around_is_the_inverse_of_mouth_of():
     faces = Boxes(np.float32([BOX]), np.ones(1, bool))
     np.testing.assert_allclose(face_around(mouth_of(faces)).boxes, faces.boxes, atol=1e-4)
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E402
-"""Videos are read by their time stamps: rates, offsets, damage, and sound in sync with the picture."""
+"""Reading videos by time stamps: rates, offsets, damage, synchrony of sound and pictures."""
 
 import struct
 from fractions import Fraction
@@ -14,7 +14,7 @@ from face_detectors import haar
 from real_data import GRID, needs_grid
 
 from voicediff.errors import ConfigError, DataError
-from voicediff.video.crops import cut_face, cut_mouths, seen_by_network
+from voicediff.video.crops import cut_face, cut_mouths, network_input
 from voicediff.video.faces import (
     Boxes,
     FaceDetector,
@@ -31,7 +31,7 @@ from voicediff.video.reading import _picture, read_frames, read_recording
 def write(
     path, times=None, sound=None, rate=16000, channels=1, sound_at=0.0, flash=None, video=True
 ):
-    """A video with a picture at each of `times` (s), its brightness its number; sound (N,)."""
+    """A video with a picture at each of `times` (s), whose brightness is its index; sound (N,)."""
     times = np.arange(50) / 25 if times is None else times
     with av.open(str(path), "w") as container:
         if video:
@@ -83,7 +83,7 @@ def brightness(frames):
 
 
 @pytest.mark.parametrize("index", [3, 20, 41])
-def test_a_flash_and_a_click_land_in_the_same_frame_at_any_crop(tmp_path, index):
+def test_a_flash_and_a_click_are_in_the_same_frame_of_any_crop(tmp_path, index):
     middle = (index + 0.5) / 25
     path = write(tmp_path / "a.mp4", sound=click(2.0, middle), flash=index)
     recording = read_recording(path)
@@ -123,8 +123,8 @@ def test_variable_frame_rate_follows_the_time_stamps(tmp_path):
     assert np.abs(brightness(recording.frames) - shade(newest)).max() < 10
 
 
-def test_a_video_that_is_shown_turned_is_read_turned(tmp_path):
-    """As a phone held upright writes it: a quarter to the right."""
+def test_a_rotated_video_is_read_upright(tmp_path):
+    """As written by a phone held upright: rotated by 90 degrees."""
     path = write(tmp_path / "a.mp4", sound=click(2.0, 1.0))
     data = bytearray(path.read_bytes())
     place = data.index(b"tkhd") + 44  # of the display matrix of the first track
@@ -172,7 +172,7 @@ def test_a_gap_in_the_pictures_is_not_shown(tmp_path):
     )
 
 
-def test_frames_come_one_by_one(tmp_path):
+def test_frames_are_decoded_one_by_one(tmp_path):
     frames = read_frames(write(tmp_path / "a.mp4", sound=click(2.0, 1.0)))
     image, shown = next(frames)
     assert image.shape == (48, 64, 3) and shown
@@ -183,14 +183,14 @@ def one_line(error):
     return str(error.value)
 
 
-def test_no_sound_is_said(tmp_path):
+def test_no_sound_is_an_error(tmp_path):
     path = write(tmp_path / "a.mp4")
     with pytest.raises(DataError, match="has no sound") as error:
         read_recording(path)
     assert one_line(error).startswith(str(path))
 
 
-def test_no_video_is_said(tmp_path):
+def test_no_video_is_an_error(tmp_path):
     path = write(tmp_path / "a.mp4", sound=click(2.0, 1.0), video=False)
     with pytest.raises(DataError, match="has no video") as error:
         read_recording(path)
@@ -199,7 +199,7 @@ def test_no_video_is_said(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 @pytest.mark.parametrize("share", [0.02, 0.5])
-def test_a_truncated_file_is_said(tmp_path, suffix, share):
+def test_a_truncated_file_is_an_error(tmp_path, suffix, share):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 6 * 16000)
     path = write(tmp_path / f"a.{suffix}", times=np.arange(150) / 25, sound=noise)
     whole = path.read_bytes()
@@ -209,7 +209,7 @@ def test_a_truncated_file_is_said(tmp_path, suffix, share):
     one_line(error)
 
 
-def test_an_empty_file_and_a_missing_one_are_said(tmp_path):
+def test_empty_and_missing_files_are_errors(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(DataError, match="not a readable video") as error:
         read_recording(tmp_path / "a.mp4")
@@ -218,20 +218,20 @@ def test_an_empty_file_and_a_missing_one_are_said(tmp_path):
         read_recording(tmp_path / "b.mp4")
 
 
-def test_a_recording_of_0_seconds_is_said(tmp_path):
+def test_a_recording_of_0_seconds_is_an_error(tmp_path):
     path = write(tmp_path / "a.mkv", times=[0.0], sound=np.zeros(0))
     with pytest.raises(DataError, match=r"\(0 s\)|less than one frame|not a readable"):
         read_recording(path)
 
 
-def test_sound_may_lie_in_another_file(tmp_path):
+def test_sound_may_be_in_another_file(tmp_path):
     video = write(tmp_path / "a.mp4", flash=25)
     sound = write(tmp_path / "a.m4a.mp4", sound=click(2.0, 1.02), video=False)
     recording = read_recording(video, sound)
     assert np.argmax(np.abs(recording.audio)) // 640 == np.argmax(brightness(recording.frames))
 
 
-def test_crops_move_by_fractions_of_a_pixel():
+def test_crops_have_subpixel_precision():
     ramp = np.tile(np.arange(0, 200, 2, dtype=np.uint8), (60, 1))
     frames = np.repeat(ramp[None, ..., None], 3, -1)
     boxes = np.float32([[10, 5, 20, 20], [10.5, 5, 20, 20]])
@@ -245,17 +245,17 @@ def test_frames_that_are_not_valid_are_empty_and_normalise_to_zero():
     frames = np.full((3, 40, 40, 3), 200, np.uint8)
     mouth = Boxes(np.tile(np.float32([5, 5, 20, 20]), (3, 1)), np.array([True, False, True]))
     crops = cut_mouths(frames, mouth)
-    seen = seen_by_network(crops, mouth.valid)
-    assert not crops[1].any() and not seen[1].any()
-    assert seen.shape == (3, 88, 88) and seen[0].mean() == pytest.approx(
+    pixels = network_input(crops, mouth.valid)
+    assert not crops[1].any() and not pixels[1].any()
+    assert pixels.shape == (3, 88, 88) and pixels[0].mean() == pytest.approx(
         (200 / 255 - 0.421) / 0.165
     )
 
 
-def test_training_crops_keep_their_place_over_time():
+def test_training_crops_have_one_position_in_all_frames():
     crops = np.tile(np.arange(96, dtype=np.uint8), (4, 96, 1))
-    seen = seen_by_network(crops, np.ones(4, bool), np.random.default_rng(1))
-    assert np.array_equal(seen[0], seen[3])
+    pixels = network_input(crops, np.ones(4, bool), np.random.default_rng(1))
+    assert np.array_equal(pixels[0], pixels[3])
 
 
 def test_short_gaps_between_detections_are_bridged_and_long_ones_are_not():
@@ -279,7 +279,7 @@ def test_no_face_is_no_valid_frame():
     assert not cut_face(np.full((3, 80, 80, 3), 128, np.uint8), found).any()
 
 
-def test_a_sidecar_may_say_that_a_mouth_is_not_seen(tmp_path):
+def test_a_sidecar_may_mark_a_mouth_as_not_visible(tmp_path):
     path = tmp_path / "a.boxes.json"
     path.write_text('{"mouth": [[1, 2, 30, 30], null, [1, 2, 30, 30]]}')
     assert read_sidecar(path, 4).valid.tolist() == [True, False, True, False]
@@ -288,14 +288,14 @@ def test_a_sidecar_may_say_that_a_mouth_is_not_seen(tmp_path):
         read_sidecar(path, 4)
 
 
-def test_a_missing_yunet_model_is_said(tmp_path):
+def test_a_missing_yunet_model_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         YunetFaces(tmp_path / "none.onnx")
 
 
-def test_a_missing_cascade_is_said(monkeypatch):
+def test_a_missing_cascade_is_an_error(monkeypatch):
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
-    with pytest.raises(ConfigError, match="has no Haar cascade to find faces: give YuNet"):
+    with pytest.raises(ConfigError, match="has no Haar cascade for face detection: give the YuNet"):
         HaarFaces()(np.zeros((64, 64, 3), np.uint8))
 
 

@@ -1,4 +1,4 @@
-"""Faces are found and followed: who, where, from when on; through gaps, crossings and misses."""
+"""Face tracking: identity, position and time of faces, through gaps, crossings and missed detections."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from voicediff.corpora.lrs3 import make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview
 from voicediff.video.faces import Boxes, FaceDetector, mouth_of
 from voicediff.video.people import people_of, present, spans_of
-from voicediff.video.tracking import Follower, found_again, matched, single
+from voicediff.video.tracking import FaceTracker, found_again, matched, single
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def clips():
 
 
 class Known(FaceDetector):
-    """Says where the faces of an interview are; misses some as it is told."""
+    """A detector that returns the exact faces of an interview, with a given share of misses."""
 
     def __init__(self, interview, misses=0.0, false=0):
         self.boxes, self.draw = interview.mouths(), np.random.default_rng(0)
@@ -43,22 +43,22 @@ class Known(FaceDetector):
 
 
 def followed(interview, detector, count=None, every=5):
-    follower = Follower(detector, every)
+    tracker = FaceTracker(detector, every)
     for frame in range(interview.frames):
-        follower.see(interview.picture(frame))
-    return people_of(follower.finish(), interview.frames, count)
+        tracker.add(interview.picture(frame))
+    return people_of(tracker.finish(), interview.frames, count)
 
 
 def spans(interview):
-    return [spans_of(guest.seen(interview.frames)) for guest in interview.guests]
+    return [spans_of(guest.visible(interview.frames)) for guest in interview.guests]
 
 
 def middles(boxes):
     return boxes[..., :2] + boxes[..., 2:] / 2
 
 
-def test_haars_people_are_at_their_places_and_times(clips):
-    """A late entry and a gap; each comes and goes within a frame of the truth."""
+def test_people_found_with_haar_have_the_right_positions_and_times(clips):
+    """A late entry and a gap; each start and end is within one frame of the truth."""
     guests = (
         Guest(clips[0], 0, (10, 80)),
         Guest(clips[1], 12, (225, 80)),
@@ -74,14 +74,16 @@ def test_haars_people_are_at_their_places_and_times(clips):
         wanted = spans(interview)[guest]
         assert len(person.spans()) == len(wanted)
         assert np.abs(np.subtract(person.spans(), wanted)).max() <= 1
-        truth, seen = interview.mouths()[guest], person.mouth.valid
-        seen = seen & np.isfinite(truth[:, 0])
-        away = np.linalg.norm(middles(person.mouth.boxes)[seen] - middles(truth)[seen], axis=1)
-        assert away.mean() < 0.15 * truth[seen, 2].mean()
+        truth, visible = interview.mouths()[guest], person.mouth.valid
+        visible = visible & np.isfinite(truth[:, 0])
+        away = np.linalg.norm(
+            middles(person.mouth.boxes)[visible] - middles(truth)[visible], axis=1
+        )
+        assert away.mean() < 0.15 * truth[visible, 2].mean()
 
 
-def test_mouths_that_a_detector_tells_are_as_large_as_those_that_models_learn_from():
-    """Of single people a box may be a third off; of two dozen the middle one must not."""
+def test_mouth_boxes_of_detected_faces_have_the_size_of_the_training_crops():
+    """A single box may be wrong by a third; the median of two dozen may not."""
     ratios, detector = [], haar()
     if detector is None:
         return
@@ -95,8 +97,8 @@ def test_mouths_that_a_detector_tells_are_as_large_as_those_that_models_learn_fr
     assert np.median(ratios) == pytest.approx(1, abs=0.08)
 
 
-def test_people_who_cross_stay_who_they_are(clips):
-    """The one behind is lost and found again on the other side."""
+def test_people_who_cross_keep_their_identities(clips):
+    """The one behind is lost and detected again on the other side."""
     frames = min(len(clips[1]), len(clips[2]), 70)
     step = 420 / frames
     guests = (
@@ -113,56 +115,56 @@ def test_people_who_cross_stay_who_they_are(clips):
         assert abs(x[last] - x[0]) > 300  # and not back to where it came from
 
 
-def test_misses_of_the_detector_do_not_tear_a_face(clips):
+def test_missed_detections_do_not_split_a_track(clips):
     interview = Interview((Guest(clips[0], 3, (10, 80)),), 60)
-    follower = Follower(Known(interview, misses=0.5))
+    tracker = FaceTracker(Known(interview, misses=0.5))
     for frame in range(60):
-        follower.see(interview.picture(frame))
-    tracks = follower.finish()
+        tracker.add(interview.picture(frame))
+    tracks = tracker.finish()
     assert [(track.first, track.last) for track in tracks] == [(3, 59)]
     assert 0 < tracks[0].found < tracks[0].scans
 
 
-def test_a_false_face_in_one_look_is_nobody(clips):
+def test_a_single_false_detection_is_not_a_person(clips):
     interview = Interview((Guest(clips[0], 0, (10, 80)),), 50)
     assert len(followed(interview, Known(interview, false=20))) == 1
 
 
-def test_without_a_face_nobody_is_found():
+def test_without_a_face_there_are_no_people():
     detector = haar()
     if detector is None:
         return
-    follower = Follower(detector)
+    tracker = FaceTracker(detector)
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
     for _ in range(20):
-        follower.see(noise)
-    assert people_of(follower.finish(), 20) == []
+        tracker.add(noise)
+    assert people_of(tracker.finish(), 20) == []
 
 
-def test_so_many_people_as_are_asked_for(clips):
+def test_the_number_of_people_may_be_given(clips):
     guests = (Guest(clips[0], 0, (10, 80)), Guest(clips[1], 0, (225, 80), hidden=((30, 70),)))
     interview = Interview(guests, 60)
     people = followed(interview, Known(interview), count=1)
     assert len(people) == 1 and middles(people[0].face.boxes)[5, 0] < 220  # the longer one stays
 
 
-def test_a_face_ends_where_the_video_has_no_picture(clips):
+def test_a_track_ends_where_the_video_has_no_picture(clips):
     interview = Interview((Guest(clips[0], 0, (10, 80)),), 50)
-    follower = Follower(Known(interview))
+    tracker = FaceTracker(Known(interview))
     for frame in range(50):
-        follower.see(interview.picture(frame), shown=not 20 <= frame < 30)
-    (person,) = people_of(follower.finish(), 50)
+        tracker.add(interview.picture(frame), shown=not 20 <= frame < 30)
+    (person,) = people_of(tracker.finish(), 50)
     assert spans_of(person.face.valid) == [(0, 20), (30, 50)]
     assert person.spans() == [(0, 50)]  # half a second is no absence
 
 
-def test_present_closes_short_breaks_only():
+def test_present_closes_short_gaps_only():
     valid = np.zeros(60, bool)
     valid[5:10] = valid[20:30] = valid[50:] = True
     assert spans_of(present(valid)) == [(5, 30), (50, 60)]
 
 
-def test_a_face_is_not_found_on_a_flat_wall_or_in_noise():
+def test_a_face_is_not_found_in_a_uniform_picture_or_in_noise():
     draw = np.random.default_rng(0)
     patch = draw.integers(0, 256, (32, 32), dtype=np.uint8)
     box = np.array([20.0, 20, 32, 32])
@@ -173,12 +175,12 @@ def test_a_face_is_not_found_on_a_flat_wall_or_in_noise():
     np.testing.assert_allclose(found_again(patch, wall, box), [17, 24, 32, 32])
 
 
-def test_a_box_within_a_better_one_is_no_face():
+def test_a_box_inside_a_better_one_is_dropped():
     rows = np.array([[0, 0, 100, 100, 40], [30, 40, 30, 30, 5], [200, 0, 90, 90, 30]], np.float32)
     assert single(rows)[:, 4].tolist() == [40, 30]
 
 
-def test_boxes_go_to_the_tracks_that_they_overlap_most():
+def test_boxes_are_matched_to_the_tracks_that_they_overlap_most():
     class Place:
         def __init__(self, x):
             self.place = np.array([x, 0, 100, 100])

@@ -1,9 +1,9 @@
-"""Examine a trained model: does it pass the checks that would have caught each known failure?
+"""Sanity checks for a trained model: one check for each known kind of failure.
 
 Prints a table (check, measured, limit, passed) and writes doctor.json into the experiment folder.
-Exit status: 0 all passed, 1 a check failed, 2 bad input. Separation models (task avss) have all
-checks; singing models (svs) and vocoders have those that make sense for them: finite outputs, batches
-that agree, the loss by bin of t, features made with the same mel description.
+Exit status: 0 all passed, 1 a check failed, 2 bad input. All checks apply to separation models (task
+avss). For singing models (svs) and vocoders: finite outputs, outputs that do not depend on the batch,
+the loss by bin of t, features with the mel settings of the model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     checks = []
     for check in examination.checks():
         checks.append(check)
-        print(f"examined: {check.title}", file=sys.stderr)
+        print(f"done: {check.title}", file=sys.stderr)
     write_json(args.model / "doctor.json", plain(examination.facts(checks)))
     print(table(checks))
     wrong = failed(checks)
@@ -78,7 +78,7 @@ class Examination:
             )
             if args.overfit:
                 yield overfit(
-                    self.loaded, self.mixtures, self.sampler, args.overfit_steps, progress=_tell
+                    self.loaded, self.mixtures, self.sampler, args.overfit_steps, progress=_report
                 )
             return
         yield from training_checks(self.loaded)
@@ -88,7 +88,7 @@ class Examination:
             yield from vocoder_checks(task, args.dump)
 
     def facts(self, checks: list[Check]) -> dict[str, Any]:
-        """What doctor.json holds."""
+        """The content of doctor.json."""
         found = {
             "passed": not failed(checks),
             "weights": experiment.weights_hash(self.args.model),
@@ -103,7 +103,7 @@ class Examination:
         return found | {"checks": [check.to_dict() for check in checks]}
 
     def _sampler(self) -> Sampler | None:
-        """None where there is no generator to ask."""
+        """None without a generator."""
         if isinstance(self.task, Vocoding) or self.task.diffusion is None:
             return None
         if not self.spec:
@@ -112,9 +112,9 @@ class Examination:
 
 
 def plain(content: Any) -> Any:
-    """Ready for JSON: nan and infinities, which it has not, become texts."""
+    """For JSON: nan and infinity become texts."""
     return json.loads(json.dumps(content, default=str), parse_constant=str)
 
 
-def _tell(step: int, gain: float) -> None:
+def _report(step: int, gain: float) -> None:
     print(f"  step {step}: {gain:.1f} dB", file=sys.stderr)

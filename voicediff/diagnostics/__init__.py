@@ -1,1 +1,1 @@
-"""Checks: what a trained model must pass before it is believed; `voicediff doctor` runs them."""
+"""Sanity checks for a trained model; `voicediff doctor` runs them."""

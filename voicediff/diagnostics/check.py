@@ -1,4 +1,4 @@
-"""One check: what was measured, what it may be, whether it was passed; and a table of them."""
+"""The result of a check: measured value, limit, passed or not; and a table of checks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WORDS = {True: "yes", False: "NO", None: MISSING}
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of one check.
+    """The result of one check.
 
     Attributes:
-        name: in doctor.json. title: for people.
-        measured, limit: as people read them; no limit where something is only told.
-        passed: None where there is nothing to pass, or nothing that could be measured.
-        figures: numbers behind it.
+        name: key in doctor.json. title: text of the table.
+        measured, limit: as text; the limit is empty if the value is for information only.
+        passed: None without a limit, or if nothing could be measured.
+        figures: the measured numbers.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Check:
 
 
 def above(name: str, title: str, value: float, least: float, unit: str, digits: int = 1) -> Check:
-    """Passed above a limit; nan never is."""
+    """Passed above a limit; nan never passes."""
     shown, limit = f"{value:.{digits}f} {unit}".strip(), f"> {least:g} {unit}".strip()
     return Check(name, title, shown, limit, value > least, {"value": value})
 
 
 def below(name: str, title: str, value: float, most: float, unit: str, digits: int = 1) -> Check:
-    """Passed below a limit; nan never is."""
+    """Passed below a limit; nan never passes."""
     shown, limit = f"{value:.{digits}f} {unit}".strip(), f"< {most:g} {unit}".strip()
     return Check(name, title, shown, limit, value < most, {"value": value})
 
 
 def reported(name: str, title: str, measured: str, **figures: Any) -> Check:
-    """Nothing to pass: printed so that it is seen."""
+    """A value for information, without a limit."""
     return Check(name, title, measured, figures=figures)
 
 

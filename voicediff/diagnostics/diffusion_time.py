@@ -1,4 +1,4 @@
-"""The diffusion loss by bin of t: training's mean hides the ends, where sampling begins and stops."""
+"""The diffusion loss by bin of t: the mean over t hides the ends of the interval."""
 
 from __future__ import annotations
 
@@ -21,30 +21,32 @@ BINS = 5
 FOLLOWED = 95.0  # %
 
 
-def loss_by_time(task: Task, batches: Iterable[dict[str, Any]], target: str, draws: int = 4) -> Check:
-    """Mean loss in each bin of t, and the estimate's squared error relative to mu's.
+def loss_by_time(
+    task: Task, batches: Iterable[dict[str, Any]], target: str, samples: int = 4
+) -> Check:
+    """Mean loss in each bin of t, and the squared error of the data estimate relative to that of mu.
 
-    The second is what matters: below 1 the decoder knows more of the data than its mean says. A
-    noise-predicting model may be far above 1 near t = 1 with a loss that looks fine.
+    The ratio matters more: below 1 the estimate is better than mu. A model that predicts noise may
+    have ratios far above 1 near t = 1 while its loss is small.
     """
     title = f"loss by bin of t (0 to 1, {BINS} bins)"
-    found = [measured for batch in batches for measured in _of(task, batch, target, draws)]
+    found = [measured for batch in batches for measured in _of(task, batch, target, samples)]
     t, loss, ratio = (torch.cat(column) for column in zip(*found, strict=True))
     bins = (t * BINS).long().clamp(0, BINS - 1)
     means, ratios = ([_mean(values[bins == b]) for b in range(BINS)] for values in (loss, ratio))
     finite = bool(loss.isfinite().all() and ratio.isfinite().all())
-    shown = f"{' '.join(map(_text, means))} (error to mu's: {' '.join(map(_text, ratios))})"
+    shown = f"{' '.join(map(_text, means))} (error relative to mu: {' '.join(map(_text, ratios))})"
     figures = {"losses": means, "errors": ratios, "bins": BINS}
     return Check("times", title, shown, "finite", finite, figures)
 
 
 @torch.no_grad()
 def _of(
-    task: Task, batch: dict[str, Any], target: str, draws: int
+    task: Task, batch: dict[str, Any], target: str, samples: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """t, loss and error relative to mu's, (B,) each, for several draws of t and noise."""
-    for draw in range(draws):
-        seeds = [item_seed("times", draw, seed) for seed in batch["seeds"]]
+    """t, loss and error relative to mu, (B,) each, for several samples of t and noise."""
+    for sample in range(samples):
+        seeds = [item_seed("times", sample, seed) for seed in batch["seeds"]]
         with recorded(task.diffusion) as calls:
             task(batch | {"seeds": seeds}, target)
         for call in calls:
@@ -58,7 +60,7 @@ def _of(
 
 @dataclass(frozen=True)
 class Call:
-    """What the loss was asked, and its answer: x0, mu (B, C, F, T), mask (B, T)."""
+    """Arguments and result of one call of the loss: x0, mu (B, C, F, T), mask (B, T)."""
 
     x0: Tensor
     mu: Tensor
@@ -73,7 +75,7 @@ class Call:
 
 @contextmanager
 def recorded(diffusion: Diffusion) -> Iterator[list[Call]]:
-    """Within the block each call of the loss is kept."""
+    """Record each call of the loss within the block."""
     calls, asked = [], diffusion.loss
 
     def loss(x0: Tensor, mu: Tensor, cond: Conditions, mask: Tensor, *rest: Any, **named: Any):
@@ -90,20 +92,20 @@ def recorded(diffusion: Diffusion) -> Iterator[list[Call]]:
 
 @torch.no_grad()
 def follows_face(task: Task, batches: Iterable[dict[str, Any]]) -> Check:
-    """How often the estimate where sampling starts is the face's voice, the state being the other's.
+    """Share of estimates at t_max that follow the face when the state is that of the other speaker.
 
-    In training the state at t_max is made from the voice itself. A process that does not forget it
-    there (`ouve`: a = .22) lets the network read the voice in the state instead of on the lips;
-    in use the state is mu and noise, and there is nothing to read.
+    In training the state at t_max is made from the target itself. With a process that keeps a part of
+    it (`ouve`: a = 0.22) the network can read the target from the state instead of the lips. In
+    sampling the initial state is mu plus noise and holds no target.
     """
-    title = "state of the other voice at t_max: follows the face"
+    title = "state of the other speaker at t_max: follows the face"
     votes = [vote for batch in batches for vote in _conflicts(task, batch)]
     share = 100 * torch.cat(votes).float().mean().item()
     return above("leak", title, share, FOLLOWED, "%")
 
 
 def _conflicts(task: Task, batch: dict[str, Any]) -> Iterator[Tensor]:
-    """Whether the estimate is nearer to the face's voice than to the state's, (B S,)."""
+    """Whether the estimate is nearer to the speaker of the face than to that of the state, (B S,)."""
     voices, diffusion = batch["sources"].shape[1], task.diffusion
     with recorded(diffusion) as calls:
         task(batch, "generator")
@@ -112,7 +114,7 @@ def _conflicts(task: Task, batch: dict[str, Any]) -> Iterator[Tensor]:
         end = diffusion.sde.t_max
         x = diffusion.noised(other, call.mu, end, SeededNoise(range(len(other))))
         t = x.new_full((len(x),), end)
-        # where the estimate of x0 would be; the path's data is stretched by residual_scale
+        # undo residual_scale, which stretches the data of the process around mu
         data = diffusion.estimate(x, call.mu, t, call.cond, call.mask).data
         data = call.mu + (data - call.mu) / diffusion.residual_scale
         far, near = (((data - v) * call.keep).flatten(1).norm(dim=1) for v in (other, call.x0))

@@ -1,4 +1,4 @@
-"""The oldest test of all: can this network learn four mixtures by heart?"""
+"""Overfitting test: can a fresh copy of the model fit four mixtures?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from voicediff.config import plain
 from voicediff.data.separation.dataset import ListedMixtures
 from voicediff.diagnostics.check import Check
-from voicediff.diagnostics.video import listen, moved
+from voicediff.diagnostics.video import moved, separate_all
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.experiment import Config, Experiment
@@ -23,7 +23,7 @@ from voicediff.training.targets import OptimizationTarget, build_targets
 
 GAIN = 20.0  # dB SI-SDRi
 MIXTURES = 4
-EVERY = 50  # steps between two looks at what is reached
+EVERY = 50  # steps between two measurements
 Progress = Callable[[int, float], None]
 
 
@@ -37,12 +37,11 @@ def overfit(
     every: int = EVERY,
     progress: Progress = lambda step, gain: None,
 ) -> Check:
-    """Train a fresh copy of the model's configuration on a few mixtures, until it knows them.
+    """Train a new model of the same configuration on a few mixtures until it overfits.
 
     Optimizer, batch size, clipping and precision are those of the phase that trains the predictor
-    (of the generator where there is none); there are no averages, and no disturbed videos. It ends
-    as soon as the SI-SDRi, mean over all voices, is above `least` dB; it is measured `every` so many
-    steps.
+    (the generator if there is none); without weight averages and video augmentation. Training stops
+    when the SI-SDRi, mean over all speakers, exceeds `least` dB; it is measured every `every` steps.
     """
     config = fresh(loaded.config)
     assets = loaded.folder / "assets"
@@ -61,14 +60,14 @@ def overfit(
         progress(step, gain)
         if gain > least:
             break
-    title = f"{len(items)} mixtures learned by heart: SI-SDRi"
+    title = f"{len(items)} mixtures overfitted: SI-SDRi"
     shown = f"{gain:.1f} dB after {step} steps"
     figures = {"value": gain, "steps": step, "seed": config.seed}
     return Check("overfit", title, shown, f"> {least:g} dB", gain > least, figures)
 
 
 def fresh(config: Config) -> Config:
-    """A configuration of its own: building and reading write into one."""
+    """A copy of a configuration: building and reading modify it."""
     return Config(
         task=Spec(plain(config.task), "task"),
         training=dict(plain(config.training)),
@@ -78,7 +77,9 @@ def fresh(config: Config) -> Config:
     )
 
 
-def teaching(training: Training, task: SpeechSeparation, steps: int) -> tuple[Phase, OptimizationTarget]:
+def teaching(
+    training: Training, task: SpeechSeparation, steps: int
+) -> tuple[Phase, OptimizationTarget]:
     """The first phase that trains the predictor or, without one, the generator; for so many steps."""
     wanted = ("predictor", "joint") if task.predictor is not None else ("generator",)
     for phase, targets in zip(training.phases, build_targets(training, task), strict=True):
@@ -96,7 +97,7 @@ def trained(
     training: Training,
     batches: list[dict[str, Any]],
 ) -> Iterator[int]:
-    """Take one step after the other, batches in turn; gives the number of steps taken."""
+    """Take one step after the other, cycling through the batches; yields the number of steps taken."""
     chosen = set(map(id, target.parameters))
     for parameter in task.parameters():
         parameter.requires_grad_(id(parameter) in chosen)
@@ -116,8 +117,8 @@ def trained(
 def reached(
     task: SpeechSeparation, batches: list[dict[str, Any]], sampler: Sampler | None
 ) -> float:
-    """SI-SDRi in dB, mean over the voices."""
-    return listen(task.eval(), batches, sampler).gain.mean().item()
+    """SI-SDRi in dB, mean over the speakers."""
+    return separate_all(task.eval(), batches, sampler).gain.mean().item()
 
 
 def _batches(task: SpeechSeparation, items: list[dict], size: int) -> Iterator[dict[str, Any]]:

@@ -19,8 +19,8 @@ from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.training.options import read_training
 from voicediff.video.constants import HOP
 
-COMPANY = 3  # mixtures that are separated alone and together
-SHORTER = (0, 9, 17)  # frames by which they are cut, so that there is padding
+BATCH = 3  # mixtures that are separated one by one and as batches
+SHORTER = (0, 9, 17)  # frames by which they are shortened, so that the batch has padding
 
 
 def separation_checks(
@@ -30,7 +30,7 @@ def separation_checks(
     seed: int = 0,
     size: int = 8,
 ) -> Iterator[Check]:
-    """The checks one after the other, quick ones first; `size` mixtures are separated at once."""
+    """The checks one after the other, fast ones first; `size` mixtures form a batch."""
     task: SpeechSeparation = loaded.task
     few = shortened(task, mixtures)
     yield from training_checks(loaded)
@@ -58,7 +58,7 @@ def diffusion_checks(
 def shortened(task: SpeechSeparation, mixtures: ListedMixtures) -> dict[str, Any]:
     """The first mixtures of a list as a batch of items of several lengths."""
     items = []
-    for index in range(COMPANY):
+    for index in range(BATCH):
         item = mixtures.item(index % len(mixtures), 0)
         frames = max(item["valid"].shape[1] - SHORTER[index], 2)
         cut = {
@@ -67,4 +67,4 @@ def shortened(task: SpeechSeparation, mixtures: ListedMixtures) -> dict[str, Any
         }
         cut |= {name: item[name][:, :frames] for name in ("mouth", "valid")}
         items.append(item | cut)
-    return task.collate(items, list(range(COMPANY)))
+    return task.collate(items, list(range(BATCH)))

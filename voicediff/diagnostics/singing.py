@@ -1,4 +1,4 @@
-"""Checks on singing models and vocoders: finite, the same in every batch, made for these mels."""
+"""Checks of singing models and vocoders: finite, independent of the batch, matching mel settings."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ITEMS = 3
 
 
 def singing_checks(task: SingingSynthesis, folder: Path, sampler: Sampler | None) -> list[Check]:
-    """Sing the first lines of a feature folder, alone and together."""
+    """Generate the first lines of a feature folder, one by one and as batches."""
     checks = [mel_agreement(task, folder)]
     if not checks[0].passed:
-        return checks  # what follows would read mels that mean something else
+        return checks  # the other checks need mels of the right settings
     dataset = task.dataset(folder, False, {})
     items = [dataset.item(index, 0) for index in range(min(ITEMS, len(dataset)))]
 
@@ -44,7 +44,7 @@ def singing_checks(task: SingingSynthesis, folder: Path, sampler: Sampler | None
 
 
 def vocoder_checks(task: Vocoding, folder: Path) -> list[Check]:
-    """Make the sound of a few stretches of a feature folder, alone and together."""
+    """Synthesise a few segments of a feature folder, one by one and as batches."""
     checks = [mel_agreement(task, folder)]
     if not checks[0].passed:
         return checks
@@ -57,7 +57,7 @@ def vocoder_checks(task: Vocoding, folder: Path) -> list[Check]:
 
 @torch.no_grad()
 def answers(answer: Callable[[list[int]], Sequence[Tensor]], count: int) -> list[Check]:
-    """Whether answers are finite and not silent, and the same alone and in batches."""
+    """Whether outputs are finite, not silent, and equal one by one and in batches."""
     alone = torch.cat([answer([index])[0].flatten() for index in range(count)])
     bad = int((~alone.isfinite()).sum())
     moving = bool(alone.isfinite().all() and alone.std() > 0)
@@ -71,7 +71,7 @@ def answers(answer: Callable[[list[int]], Sequence[Tensor]], count: int) -> list
 
 
 def mel_agreement(task: SingingSynthesis | Vocoding, folder: Path) -> Check:
-    """Whether the features were computed as the model wants its mels."""
+    """Whether the features have the mel settings of the model."""
     path = folder / "index.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["mel"]
@@ -79,14 +79,14 @@ def mel_agreement(task: SingingSynthesis | Vocoding, folder: Path) -> Check:
         raise DataError(f"{path}: missing; run stage 2 (features) first") from None
     except (ValueError, KeyError) as error:
         raise DataError(f"{path}: damaged ({error}); run stage 2 again") from error
-    wanted, title = task.mel.hash, "mel description of the features"
+    wanted, title = task.mel.hash, "mel settings of the features"
     return Check("mel", title, found, f"= {wanted}", found == wanted, {"model": wanted})
 
 
 def batch_of(
     task: SingingSynthesis | Vocoding, items: Sequence[dict[str, Any]], indices: Sequence[int]
 ) -> Batch:
-    """Some of the items, each with a seed of its own, on the model's device."""
+    """A batch of some items, each with its own seed, on the device of the model."""
     device = next(task.parameters()).device
     seeds = [item_seed("doctor", items[index]["utt"]) for index in indices]
     batch = task.collate([items[index] for index in indices], seeds)

@@ -1,4 +1,4 @@
-"""Checks on how a separator is built: its transform, its batches, its frozen parts."""
+"""Checks of the structure of a separation model: transform, batches, frozen parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from voicediff.audio import STFT
 from voicediff.diagnostics.check import Check, above, below, not_measured
-from voicediff.diagnostics.detectors import disagreement, round_trip, touching
+from voicediff.diagnostics.detectors import cross_talk, disagreement, round_trip
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.diffusion.samplers import Sampler
 from voicediff.tasks.avss.model import SpeechSeparation, voice_seeds
@@ -21,9 +21,9 @@ from voicediff.tasks.base import Task
 from voicediff.video.constants import HOP
 
 ROUND_TRIP = 60.0  # dB
-SAME = 1e-3  # relative; single precision in another order of summing
-UNTOUCHED = 1e-5  # relative; the order of summing stays the same
-LENGTHS = (32640, 16001)  # samples; one fits no hop
+SAME = 1e-3  # relative; single precision with another order of summation
+UNTOUCHED = 1e-5  # relative; same order of summation
+LENGTHS = (32640, 16001)  # samples; one is no multiple of the hop
 
 
 def transform(stft: STFT) -> list[Check]:
@@ -44,25 +44,25 @@ def transform(stft: STFT) -> list[Check]:
 
 
 def batches(task: SpeechSeparation, batch: dict[str, Any], sampler: Sampler | None) -> list[Check]:
-    """Whether mixtures (at least 3, of several lengths) are separated alike in every company.
+    """Whether mixtures (at least 3, of several lengths) give equal outputs in every batch.
 
-    In single precision: in bfloat16 sums of another order differ in the third digit.
+    In single precision: in bfloat16 another order of summation changes the third digit.
     """
     separate = Separating(task, sampler)
     with precise(task):
         apart = disagreement(lambda indices: separate.items(batch, indices))
         mixture, mouth = batch["mixture"], batch["mouth"]
-        touched = touching(
+        change = cross_talk(
             lambda x, m: separate(batch | {"mixture": x, "mouth": m}), mixture, mouth
         )
     return [
         below("batches", "batch 1, 2, 3: largest difference", apart, SAME, "", 6),
-        below("neighbours", "other clips of the batch change it by", touched, UNTOUCHED, "", 7),
+        below("neighbours", "other clips of the batch change it by", change, UNTOUCHED, "", 7),
     ]
 
 
 class Separating:
-    """batch -> voices (B, S, N), with noise that belongs to each mixture."""
+    """batch -> tracks (B, S, N), with noise seeded by mixture."""
 
     def __init__(self, task: SpeechSeparation, sampler: Sampler | None):
         self.task, self.sampler = task, sampler
@@ -75,7 +75,7 @@ class Separating:
         return self.task.separate(*inputs, self.sampler, noise).voices.float()
 
     def items(self, batch: dict[str, Any], indices: list[int]) -> list[Tensor]:
-        """The voices (S, n) of some of the mixtures, separated together and cut to their lengths."""
+        """Tracks (S, n) of some of the mixtures, separated as one batch and cut to their lengths."""
         frames = batch["frames"][indices]
         longest = int(frames.max())
         part = {
@@ -97,7 +97,7 @@ def frozen(task: Task, batch: dict[str, Any]) -> Check:
     """
     title = "frozen parts in train mode"
     loose: set[str] = set()
-    asked = 0
+    count = 0
     for target, prefixes in task.targets.items():
         copied = copy.deepcopy(task).train()
         never = {name for name, p in copied.named_parameters() if not p.requires_grad}
@@ -105,18 +105,18 @@ def frozen(task: Task, batch: dict[str, Any]) -> Check:
             parameter.requires_grad_(name.startswith(tuple(prefixes)) and name not in never)
         with running(copied) as modes, torch.no_grad():
             copied(batch, target)
-        resting = {name for name in modes if _is_frozen(copied, name, tuple(prefixes))}
-        asked += len(resting)
-        loose |= {f"{name} ({target})" for name in resting if modes[name]}
-    if not asked:
-        return not_measured("frozen", title, "nothing is ever frozen")
-    shown = f"{len(loose)} of {asked}" + (f", e.g. {min(loose)}" if loose else "")
-    return Check("frozen", title, shown, "0", not loose, {"names": sorted(loose), "of": asked})
+        idle = {name for name in modes if _is_frozen(copied, name, tuple(prefixes))}
+        count += len(idle)
+        loose |= {f"{name} ({target})" for name in idle if modes[name]}
+    if not count:
+        return not_measured("frozen", title, "no part is frozen")
+    shown = f"{len(loose)} of {count}" + (f", e.g. {min(loose)}" if loose else "")
+    return Check("frozen", title, shown, "0", not loose, {"names": sorted(loose), "of": count})
 
 
 @contextmanager
 def running(model: nn.Module) -> Iterator[dict[str, bool]]:
-    """Within the block: the modules that were asked, and whether they stood in train mode."""
+    """Within the block: the modules that ran, and whether they were in train mode."""
     modes: dict[str, bool] = {}
 
     def note(name: str):
@@ -135,7 +135,7 @@ def running(model: nn.Module) -> Iterator[dict[str, bool]]:
 
 @contextmanager
 def precise(task: SpeechSeparation) -> Iterator[None]:
-    """Within the block everything is computed in single precision."""
+    """Compute in single precision within the block."""
     parts = [part for part in (task, task.diffusion) if part is not None]
     kept = [part.bf16 for part in parts]
     try:
@@ -148,7 +148,7 @@ def precise(task: SpeechSeparation) -> Iterator[None]:
 
 
 def _is_frozen(task: Task, name: str, prefixes: tuple[str, ...]) -> bool:
-    """Whether no parameter learns in a module; one without any is what its parent is."""
+    """Whether no parameter of a module is trained; a module without parameters is like its parent."""
     parameters = list(task.get_submodule(name).parameters())
     if parameters:
         return not any(p.requires_grad for p in parameters)

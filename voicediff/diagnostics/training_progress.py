@@ -1,4 +1,4 @@
-"""How far a model was trained: optimiser steps, and how old its averaged weights are."""
+"""Training progress: optimiser steps, and the age of the averaged weights."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from voicediff.experiment import Experiment
 from voicediff.training.average import decay_at
 from voicediff.training.options import Average, Training, read_training
 
-LEFT = 1.0  # % of the weights a phase began with
+LEFT = 1.0  # % of the initial weights of a phase
 
 
 def training_checks(loaded: Experiment) -> list[Check]:
-    """Steps of every phase, and what the average still holds of the weights each began with."""
+    """Steps of each phase, and the share of its initial weights that remains in the average."""
     training = read_training(loaded.config)
     done = steps_done(training, loaded.step)
     listed = ", ".join(f"{name} {steps}" for name, steps in done.items())
@@ -24,7 +24,7 @@ def training_checks(loaded: Experiment) -> list[Check]:
     return [
         steps,
         reported("ema", "EMA: mean age of the weights, by phase", f"{ages or 'no'} updates"),
-        below("start", "EMA: first weights left, at most", worst, LEFT, "%", 2),
+        below("start", "EMA: initial weights left, at most", worst, LEFT, "%", 2),
     ]
 
 
@@ -38,7 +38,7 @@ def steps_done(training: Training, step: int) -> dict[str, int]:
 
 
 def age(options: Average, updates: int) -> float:
-    """How many updates ago, in the mean, the averaged weights were the model's own."""
+    """Mean age of the averaged weights in updates."""
     mean = 0.0
     for update in range(1, updates):
         mean = decay_at(update, options) * (mean + 1)

@@ -1,4 +1,4 @@
-"""Checks on what a separator does with its video: whose voice, and what without the picture."""
+"""Checks of the use of video: the right speaker, and the loss without video."""
 
 from __future__ import annotations
 
@@ -20,18 +20,22 @@ from voicediff.video.constants import HOP
 SWAP, RIGHT, COST = 5.0, 95.0, 5.0  # dB, %, dB
 TITLES = {
     "swap": "outputs for face A and for face B: SI-SDR",
-    "selection": "right voice chosen",
-    "zeroed": "black video costs, same voice",
-    "shuffled": "shuffled video costs, same voice",
+    "selection": "right speaker selected",
+    "zeroed": "loss with black video, same speaker",
+    "shuffled": "loss with shuffled video, same speaker",
 }
 Change = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Heard:
-    """One row per voice of a list, all (n,): SI-SDRi in dB of the end and of the predictor alone,
-    SI-SDR to the next voice's output, whether the right voice is the nearest, whether the pair is
-    one person twice.
+class Results:
+    """One value per speaker of a list, all (n,).
+
+    Attributes:
+        gain, first: SI-SDRi in dB of the final output and of the predictor alone.
+        swap: SI-SDR in dB between the outputs for this face and for the next one.
+        right: whether the output is nearest to the right speaker.
+        same: whether both clips of the pair are of one person.
     """
 
     gain: Tensor
@@ -41,21 +45,21 @@ class Heard:
     same: Tensor
 
     @classmethod
-    def joined(cls, parts: list[Heard]) -> Heard:
+    def joined(cls, parts: list[Results]) -> Results:
         return cls(
             *(torch.cat(column) for column in zip(*(vars(p).values() for p in parts), strict=True))
         )
 
 
 def black(mouth: Tensor) -> Tensor:
-    """Nothing is seen, and the mask of valid frames does not know."""
+    """Black video; the mask of valid frames is unchanged."""
     return torch.zeros_like(mouth)
 
 
 def shuffled(mouth: Tensor) -> Tensor:
     """The frames of each video (B, S, T, ...) in one random order."""
-    draw = torch.Generator().manual_seed(0)
-    return mouth[:, :, torch.randperm(mouth.shape[2], generator=draw)]
+    generator = torch.Generator().manual_seed(0)
+    return mouth[:, :, torch.randperm(mouth.shape[2], generator=generator)]
 
 
 def video_checks(
@@ -64,44 +68,44 @@ def video_checks(
     sampler: Sampler | None,
     seed: int = 0,
 ) -> list[Check]:
-    """Separate a list as it is, and its same-voice mixtures with videos that tell nothing."""
+    """Separate a list as it is, and its same-speaker mixtures with uninformative videos."""
     batches = list(batches)
-    heard = listen(task, batches, sampler, seed)
-    checks = [quality(task, heard, sampler)]
+    results = separate_all(task, batches, sampler, seed)
+    checks = [quality(task, results, sampler)]
     if batches[0]["sources"].shape[1] < 2 or (task.lips is None and task.identity is None):
-        why = "one voice" if batches[0]["sources"].shape[1] < 2 else "the model sees no video"
+        why = "one speaker" if batches[0]["sources"].shape[1] < 2 else "the model uses no video"
         return checks + [not_measured(name, title, why) for name, title in TITLES.items()]
-    checks.append(below("swap", TITLES["swap"], heard.swap.mean().item(), SWAP, "dB"))
-    right = 100 * heard.right.float().mean().item()
+    checks.append(below("swap", TITLES["swap"], results.swap.mean().item(), SWAP, "dB"))
+    right = 100 * results.right.float().mean().item()
     checks.append(above("selection", TITLES["selection"], right, RIGHT, "%"))
-    return checks + costs(task, batches, heard, sampler, seed)
+    return checks + costs(task, batches, results, sampler, seed)
 
 
 def costs(
-    task: SpeechSeparation, batches: list[dict[str, Any]], heard: Heard, sampler, seed: int
+    task: SpeechSeparation, batches: list[dict[str, Any]], results: Results, sampler, seed: int
 ) -> list[Check]:
-    """What the picture is worth where only the lips tell the voices apart."""
+    """Loss without video in mixtures where only the lips distinguish the speakers."""
     only = [same for same in map(only_same, batches) if same]
-    why = "" if only else "the list has no pair of the same voice"
-    why = "the model sees no lips" if task.lips is None else why
+    why = "" if only else "the list has no pair of the same speaker"
+    why = "the model has no lip encoder" if task.lips is None else why
     checks = []
     for name, change in (("zeroed", black), ("shuffled", shuffled)):
         if why:
             checks.append(not_measured(name, TITLES[name], why))
             continue
-        without = listen(task, only, sampler, seed, change).gain.mean().item()
-        cost = heard.gain[heard.same].mean().item() - without
+        without = separate_all(task, only, sampler, seed, change).gain.mean().item()
+        cost = results.gain[results.same].mean().item() - without
         checks.append(above(name, TITLES[name], cost, COST, "dB"))
     return checks
 
 
-def quality(task: SpeechSeparation, heard: Heard, sampler: Sampler | None) -> Check:
-    """SI-SDRi of predictor and of predictor with generator, side by side."""
+def quality(task: SpeechSeparation, results: Results, sampler: Sampler | None) -> Check:
+    """SI-SDRi of the predictor alone and with the generator."""
     shown, figures = [], {}
-    for kind, chosen in (("different", ~heard.same), ("same", heard.same)):
+    for kind, chosen in (("different", ~results.same), ("same", results.same)):
         if not chosen.any():
             continue
-        first, final = heard.first[chosen].mean().item(), heard.gain[chosen].mean().item()
+        first, final = results.first[chosen].mean().item(), results.gain[chosen].mean().item()
         parts = []
         if task.predictor is not None:
             figures[f"predictor_{kind}"] = first
@@ -114,24 +118,24 @@ def quality(task: SpeechSeparation, heard: Heard, sampler: Sampler | None) -> Ch
 
 
 @torch.no_grad()
-def listen(
+def separate_all(
     task: SpeechSeparation,
     batches: Iterable[dict[str, Any]],
     sampler: Sampler | None,
     seed: int = 0,
     change: Change = lambda mouth: mouth,
-) -> Heard:
-    """Separate all mixtures; `change` is done to the mouths (B, S, T, 96, 96)."""
+) -> Results:
+    """Separate all mixtures; `change` is applied to the mouths (B, S, T, 96, 96)."""
     parts = []
     for batch in batches:
         found = separate_batch(task, batch | {"mouth": change(batch["mouth"])}, sampler, seed)
         voices, first = found.voices.float().cpu(), found.first.float().cpu()
         parts.append(compare(batch, voices, first))
-    return Heard.joined(parts)
+    return Results.joined(parts)
 
 
-def compare(batch: dict[str, Any], voices: Tensor, first: Tensor) -> Heard:
-    """voices, first (B, S, N) against the batch's sources."""
+def compare(batch: dict[str, Any], voices: Tensor, first: Tensor) -> Results:
+    """Compare voices, first (B, S, N) with the sources of the batch."""
     sources, samples, count = batch["sources"], batch["frames"] * HOP, voices.shape[1]
 
     def ratios(estimate: Tensor, target: Tensor) -> Tensor:
@@ -143,7 +147,7 @@ def compare(batch: dict[str, Any], voices: Tensor, first: Tensor) -> Heard:
     others = [ratios(voices, sources.roll(shift, 1)) for shift in range(1, count)]
     nearest = torch.stack(others).amax(0) if others else torch.full_like(after, -torch.inf)
     same = torch.tensor([pair == SAME_VOICE for pair in batch["pairs"]])
-    return Heard(
+    return Results(
         gain=(after - before).flatten(),
         first=(ratios(first, sources) - before).flatten(),
         swap=ratios(voices, voices.roll(1, 1)).flatten(),
@@ -153,7 +157,7 @@ def compare(batch: dict[str, Any], voices: Tensor, first: Tensor) -> Heard:
 
 
 def only_same(batch: dict[str, Any]) -> dict[str, Any] | None:
-    """The mixtures of a batch in which one person talks twice; None where there are none."""
+    """The mixtures of a batch with two clips of one person; None if there are none."""
     chosen = [i for i, pair in enumerate(batch["pairs"]) if pair == SAME_VOICE]
     if not chosen:
         return None

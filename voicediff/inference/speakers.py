@@ -14,8 +14,8 @@ from voicediff.inference.talk import Progress, watched
 from voicediff.video.boxes import read_people
 from voicediff.video.faces import FaceDetector, HaarFaces, YunetFaces
 from voicediff.video.footage import Cut, Footage, cut_people, pictured
-from voicediff.video.people import Person, nobody, people_of, present
-from voicediff.video.tracking import Follower
+from voicediff.video.people import Person, invisible, people_of, present
+from voicediff.video.tracking import FaceTracker
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class FaceSearch:
             return []
         if self.boxes:
             return read_people(self.boxes, footage.frames, start)
-        follower = Follower(detector)
+        tracker = FaceTracker(detector)
         for image, real in watched(footage, "finding faces", progress):
-            follower.see(image, real)
-        people = people_of(follower.finish(), follower.index, self.count)
+            tracker.add(image, real)
+        people = people_of(tracker.finish(), tracker.index, self.count)
         if not people and not self.pictures:
             raise DataError(
                 f"{footage.path}: no face is visible for 0.5 s or longer; try --min-face 0.06 for "
@@ -91,7 +91,7 @@ def scene_of(
     if people:
         cuts = cut_people(watched(footage, "cutting mouths", progress), people)
     cuts += [pictured(path, detector) for path in search.pictures]
-    people = named(people + [nobody(Path(path).stem) for path in search.pictures])
+    people = named(people + [invisible(Path(path).stem) for path in search.pictures])
     always = np.ones(footage.frames, bool)
     takes_part = [
         always if keep_unseen or not len(person.mouth.valid) else present(person.mouth.valid)

@@ -1,1 +1,1 @@
-"""Videos: reading, faces, tracks of people, crops, and writing."""
+"""Videos: reading, face detection, tracking of people, crops, and writing."""

@@ -1,4 +1,4 @@
-"""Files that say who is where in a video: JSON, as `voicediff separate` writes it, or CSV."""
+"""Files with the boxes of people in a video: JSON, as `voicediff separate` writes it, or CSV."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from voicediff.video.faces import Boxes, mouth_of
 from voicediff.video.people import Person
 
 COLUMNS = ("person", "time", "left", "top", "width", "height")
-_APART = 0.5  # s: rows of a table that lie further apart have a gap between them
+_APART = 0.5  # s: between rows that are further apart there is a gap
 
 
 def read_people(path: str | Path, frames: int, start: float = 0.0) -> list[Person]:
-    """The people of T frames of a video from second `start` on, from JSON or, by the name's ending, CSV.
+    """The people in T frames of a video from second `start` on, from JSON or a file named `*.csv`.
 
     JSON: `{"fps": 25, "people": [{"name": ..., "boxes": [[left, top, width, height] or null, ...]}]}`,
-    an entry a frame, square boxes around faces as a Haar cascade finds them; `mouth` in place of
-    `boxes` gives the mouths, `start` beside `fps` the second of the first entry.
-    `{"fps": 25, "mouth": [...]}` is one person. CSV: the columns person,
-    time (s), left, top, width, height; between rows at most 0.5 s apart boxes are drawn straight.
+    one entry per frame, square boxes around faces as a Haar cascade returns them. `mouth` instead of
+    `boxes`: boxes of mouths. `start`: second of the first entry, on the level of `fps`.
+    `{"fps": 25, "mouth": [...]}` is one person. CSV: the columns person, time (s), left, top, width,
+    height; boxes are interpolated linearly between rows at most 0.5 s apart.
     Raises DataError.
     """
     path = Path(path)
@@ -42,7 +42,7 @@ def read_people(path: str | Path, frames: int, start: float = 0.0) -> list[Perso
 
 
 def rows_of(boxes: Boxes) -> list[list[float] | None]:
-    """As JSON has them: a box a frame, rounded to a tenth of a pixel; None where not seen."""
+    """For JSON: one box per frame, rounded to 0.1 pixels; None if the face is not visible."""
     return [
         [round(float(value), 1) for value in box] if valid else None
         for box, valid in zip(boxes.boxes, boxes.valid, strict=True)
@@ -55,14 +55,14 @@ def _of_json(text: str, middles: np.ndarray) -> list[Person]:
     if not fps > 0:
         raise ValueError(f"fps is {fps:g}")
     people = content["people"] if "people" in content else [content]
-    # what is on the screen in the middle of each frame
+    # the box at the middle of each frame
     index = np.floor((middles - float(content.get("start", 0))) * fps + 1e-6).astype(int)
     found = [_of_entry(entry, number, index) for number, entry in enumerate(people)]
     return [person for person in found if person is not None]
 
 
 def _of_entry(entry: dict[str, Any], number: int, index: np.ndarray) -> Person | None:
-    """None for somebody who is heard only."""
+    """None for a person who is not visible."""
     kind = "mouth" if "mouth" in entry else "boxes"
     if entry[kind] is None:
         return None
@@ -81,19 +81,21 @@ def _of_csv(text: str, middles: np.ndarray) -> list[Person]:
     rows: dict[str, list[list[float]]] = {}
     for row in reader:
         rows.setdefault(row["person"], []).append([float(row[name]) for name in COLUMNS[1:]])
-    return [_person(name, _drawn(np.array(own), middles), "boxes") for name, own in rows.items()]
+    return [
+        _person(name, _interpolated(np.array(own), middles), "boxes") for name, own in rows.items()
+    ]
 
 
-def _drawn(rows: np.ndarray, middles: np.ndarray) -> np.ndarray:
-    """Boxes (T, 4) at times (T,) from rows (time, left, top, width, height); 0 where there is none."""
+def _interpolated(rows: np.ndarray, middles: np.ndarray) -> np.ndarray:
+    """Boxes (T, 4) at times (T,) from rows (time, left, top, width, height); 0 in gaps."""
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     times = rows[:, 0]
     boxes = np.stack([np.interp(middles, times, column) for column in rows.T[1:]], 1)
     after = np.searchsorted(times, middles)
     before = times[np.clip(after - 1, 0, None)]
     after = times[np.clip(after, None, len(times) - 1)]
-    reach = 0.5 / FPS  # a row at a frame's begin or end stands for it
-    near = np.minimum(abs(middles - before), abs(after - middles)) <= reach + 1e-6
+    half = 0.5 / FPS  # a row at the start or end of a frame counts for the frame
+    near = np.minimum(abs(middles - before), abs(after - middles)) <= half + 1e-6
     between = (before <= middles) & (middles <= after) & (after - before <= _APART + 1e-6)
     return boxes * (near | between)[:, None]
 
@@ -108,7 +110,7 @@ def _person(name: str, boxes: np.ndarray, kind: str) -> Person:
 
 
 def face_around(mouth: Boxes) -> Boxes:
-    """The faces that mouths belong to: the inverse of `mouth_of`."""
+    """The face boxes of mouth boxes: the inverse of `mouth_of`."""
     x, y, w, h = mouth.boxes.T
     side = w / 0.6
     boxes = np.stack([x + w / 2 - side / 2, y + h / 2 - 0.8 * side, side, side], 1)

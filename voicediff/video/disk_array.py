@@ -1,4 +1,4 @@
-"""Long arrays that lie on the disk: appended to row by row, read back in slices."""
+"""Long arrays in a temporary file: rows are appended, slices are read back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class DiskArray:
-    """Rows of one shape in a temporary file that vanishes with the object.
+    """Rows of one shape in a temporary file, which is deleted with the object.
 
-    Unlike a memory map it is read by copying, so that what was read does not count as the
-    program's memory for as long as the file is open.
+    Slices are copies: unlike with a memory map, pages that were read do not count as memory of the
+    process.
 
     Args:
         shape: of one row, e.g. (96, 96), or () for sound.
@@ -24,7 +24,7 @@ class DiskArray:
         self._bytes = int(np.prod(shape, dtype=int)) * self.dtype.itemsize
         self._file = tempfile.TemporaryFile(buffering=0)
         self._length = 0
-        self._lock = Lock()  # one position for all readers
+        self._lock = Lock()  # the file position is shared by all readers
 
     def __len__(self) -> int:
         return self._length
@@ -45,7 +45,7 @@ class DiskArray:
         """Rows [start, stop) as an array of their own."""
         start, stop, step = part.indices(self._length)
         if step != 1:
-            raise IndexError("a spool is read in consecutive rows")
+            raise IndexError("only slices with step 1 are supported")
         count = max(stop - start, 0)
         data = bytearray(count * self._bytes)
         view = memoryview(data)

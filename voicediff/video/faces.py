@@ -1,4 +1,4 @@
-"""Where the face is in each frame: known boxes, the fixed crop of a face track, or a detector."""
+"""Face boxes by frame: from files, the fixed crop of a face track, or a detector."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from scipy.ndimage import median_filter
 from voicediff.errors import ConfigError, DataError
 
 MEDIAN = 11  # frames over which boxes are median filtered
-BRIDGE = 12  # frames: the longest gap between two detections that counts as seen
+BRIDGE = 12  # frames: longest gap between two detections that counts as visible
 _SIDECAR = ".boxes.json"
-_SPOT = 7  # pixels: whites of eyes and teeth are narrower in pictures of _HAAR_SIDE
-_HAAR_SIDE = 360  # pixels: larger pictures are made smaller before the cascade sees them
+_SPOT = 7  # pixels: the whites of eyes and teeth are narrower in pictures of _HAAR_SIDE
+_HAAR_SIDE = 360  # pixels: larger pictures are reduced to this side before detection
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Boxes:
     """Boxes in T frames.
 
     Attributes:
-        boxes: (T, 4) float32: left, top, width, height in pixels; where not valid, a guess.
-        valid: (T,) bool, False where nothing was found.
+        boxes: (T, 4) float32: left, top, width, height in pixels; interpolated if not valid.
+        valid: (T,) bool, False without a detection.
     """
 
     boxes: np.ndarray
@@ -36,7 +36,7 @@ class Boxes:
 
 
 class FaceDetector(ABC):
-    """Finds faces in one picture."""
+    """Detects faces in one picture."""
 
     @abstractmethod
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -44,10 +44,10 @@ class FaceDetector(ABC):
 
 
 class HaarFaces(FaceDetector):
-    """OpenCV's cascade `frontalface_alt2`: comes with OpenCV and is quick; frontal faces only.
+    """OpenCV's cascade `frontalface_alt2`: part of OpenCV, fast, frontal faces only.
 
-    It looks for eyes darker than the cheeks. On dark skin the whites of eyes and teeth are the
-    brightest spots, and it misses one such face in three: `flattened` takes them away first.
+    The cascade relies on eyes darker than the cheeks. On dark skin the whites of eyes and teeth are
+    brighter and it misses one face in three, so `flattened` removes these bright spots first.
     """
 
     def __init__(self, smallest: float = 0.12):
@@ -56,14 +56,14 @@ class HaarFaces(FaceDetector):
 
     @cached_property
     def cascade(self) -> cv2.CascadeClassifier:
-        """Read when the first face is looked for: corpora with boxes never need it.
+        """Loaded at the first detection, because corpora with boxes do not need it.
 
         Raises ConfigError with OpenCV 5, which has no cascades.
         """
         if not hasattr(cv2, "CascadeClassifier"):
             raise ConfigError(
-                f"OpenCV {cv2.__version__} has no Haar cascade to find faces: give YuNet's model "
-                "(--yunet face_detection_yunet_*.onnx), say where faces are (--boxes), or install "
+                f"OpenCV {cv2.__version__} has no Haar cascade for face detection: give the YuNet model "
+                "(--yunet face_detection_yunet_*.onnx), give boxes (--boxes), or install "
                 "'opencv-python-headless<5'"
             )
         cascades = importlib.import_module("cv2.data").haarcascades
@@ -85,14 +85,14 @@ class HaarFaces(FaceDetector):
 
 
 def flattened(grey: np.ndarray) -> np.ndarray:
-    """Bright spots narrower than `_SPOT` pixels removed, and the contrast made alike everywhere."""
+    """Removes bright spots narrower than `_SPOT` pixels and equalises local contrast (CLAHE)."""
     spot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_SPOT, _SPOT))
     opened = cv2.morphologyEx(grey, cv2.MORPH_OPEN, spot)
     return cv2.createCLAHE(clipLimit=4.0, tileGridSize=(4, 4)).apply(opened)
 
 
 class YunetFaces(FaceDetector):
-    """OpenCV's YuNet network, better on turned and small faces; the user gives the ONNX file."""
+    """OpenCV's YuNet network, better for turned and small faces; the user supplies the ONNX file."""
 
     def __init__(self, model: str | Path, threshold: float = 0.7):
         if not Path(model).is_file():
@@ -109,8 +109,8 @@ class YunetFaces(FaceDetector):
         _, found = self.network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if found is None:
             return np.zeros((0, 5), np.float32)
-        # YuNet's box is tall and ends at the hairline; a square of its width around the lower
-        # part is what the mouth's place is measured from
+        # YuNet's box is tall and ends at the hairline; mouth boxes are computed from a square of
+        # its width around the lower part
         x, y, w, h, score = found[:, [0, 1, 2, 3, -1]].T
         side = 1.1 * w
         return np.stack([x + w / 2 - side / 2, y + h - side, side, side, score], 1).astype(
@@ -119,7 +119,7 @@ class YunetFaces(FaceDetector):
 
 
 def detect(frames: np.ndarray, detector: FaceDetector) -> Boxes:
-    """One face through T frames (T, H, W, 3): the largest first, then the one nearest to it."""
+    """One face in T frames (T, H, W, 3): first the largest, then always the nearest to the last."""
     boxes = np.zeros((len(frames), 4), np.float32)
     valid = np.zeros(len(frames), bool)
     last = None
@@ -132,16 +132,16 @@ def detect(frames: np.ndarray, detector: FaceDetector) -> Boxes:
 
 
 def bridged(found: Boxes) -> Boxes:
-    """Boxes drawn through gaps (valid where the gap is short), median filtered over time."""
-    seen = np.flatnonzero(found.valid)
-    if len(seen) == 0:
+    """Boxes interpolated in gaps (valid in short gaps), median filtered over time."""
+    detected = np.flatnonzero(found.valid)
+    if len(detected) == 0:
         return found
     every = np.arange(len(found.valid))
-    boxes = np.stack([np.interp(every, seen, found.boxes[seen, i]) for i in range(4)], 1)
+    boxes = np.stack([np.interp(every, detected, found.boxes[detected, i]) for i in range(4)], 1)
     boxes = median_filter(boxes, (MEDIAN, 1), mode="nearest")
-    nearest_gap = np.searchsorted(seen, every)
-    before = seen[np.clip(nearest_gap - 1, 0, None)]
-    after = seen[np.clip(nearest_gap, None, len(seen) - 1)]
+    nearest_gap = np.searchsorted(detected, every)
+    before = detected[np.clip(nearest_gap - 1, 0, None)]
+    after = detected[np.clip(nearest_gap, None, len(detected) - 1)]
     inside = (before <= every) & (every <= after) & (after - before <= BRIDGE)
     return Boxes(boxes.astype(np.float32), found.valid | inside)
 
@@ -149,7 +149,7 @@ def bridged(found: Boxes) -> Boxes:
 def mouth_of(faces: Boxes) -> Boxes:
     """The square around the mouth of detected faces: centre (x + 0.5 w, y + 0.8 h), side 0.6 w.
 
-    The same part of a face as the boxes that mini LRS3 knows (0.61 w on average).
+    The same part of a face as the exact boxes of mini LRS3 (0.61 w on average).
     """
     x, y, w, h = faces.boxes.T
     side = 0.6 * w
@@ -165,22 +165,22 @@ def fixed_mouth(frames: int, height: int, width: int) -> Boxes:
 
 
 def face_of_track(frames: int, height: int, width: int) -> Boxes:
-    """The whole middle square of a face track."""
+    """The centre square of a face track."""
     side = min(height, width)
     box = ((width - side) / 2, (height - side) / 2, side, side)
     return Boxes(np.tile(np.float32(box), (frames, 1)), np.ones(frames, bool))
 
 
 def sidecar_of(video: str | Path) -> Path:
-    """Where known boxes of a video lie: `<clip>.boxes.json` beside it."""
+    """Path of the boxes of a video: `<clip>.boxes.json` in the same folder."""
     return Path(video).with_suffix(_SIDECAR)
 
 
 def read_sidecar(path: str | Path, frames: int) -> Boxes:
     """Known mouth boxes: `{"fps": 25, "mouth": [[left, top, width, height] or null, ...]}`.
 
-    One entry a frame; null where the mouth is not seen. Frames beyond the last entry are not
-    valid. Raises DataError for another content.
+    One entry per frame; null if the mouth is not visible. Frames beyond the last entry are not
+    valid. Raises DataError for other content.
     """
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))["mouth"]
@@ -195,7 +195,7 @@ def read_sidecar(path: str | Path, frames: int) -> Boxes:
 
 @lru_cache(maxsize=2)
 def detector(yunet: str | None = None) -> FaceDetector:
-    """The detector to use: YuNet where its model file is given, else the Haar cascade."""
+    """YuNet if its model file is given, else the Haar cascade."""
     return YunetFaces(yunet) if yunet else HaarFaces()
 
 

@@ -1,4 +1,4 @@
-"""A recording of any length: its sound on the disk, its pictures one by one as often as needed."""
+"""A recording of any length: sound in a file on disk, frames decoded one by one, repeatedly."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from voicediff.video.reading import (
 
 @dataclass
 class Footage:
-    """A part of a video or sound file; frame k belongs to samples [640 k, 640 (k + 1)).
+    """A part of a video or sound file; frame k corresponds to samples [640 k, 640 (k + 1)).
 
     Attributes:
-        path: the file; begin: time stamp of the part's begin, seconds.
+        path: the file; begin: time stamp of the start of the part, seconds.
         sound: (N,) float32 mono at 16 kHz.
-        moving: whether there are pictures.
+        moving: whether there is a video stream.
         troubles: what is wrong with the file although a part of it could be read.
     """
 
@@ -47,7 +47,7 @@ class Footage:
 
     @property
     def frames(self) -> int:
-        """Frames that the sound lasts; the last one may be a part."""
+        """Duration of the sound in frames; the last one may be incomplete."""
         return -(-len(self.sound) // HOP)
 
     @property
@@ -55,7 +55,7 @@ class Footage:
         return len(self.sound) / SAMPLE_RATE
 
     def pictures(self) -> Iterator[tuple[np.ndarray, bool]]:
-        """Each frame (H, W, 3) uint8 RGB, and whether it is real; fewer than `frames` if they end."""
+        """Each frame (H, W, 3) uint8 RGB, and whether it is real; fewer than `frames` if the video ends."""
         try:
             yield from islice(read_frames(self.path, self.begin), self.frames)
         except Truncated as error:
@@ -69,7 +69,7 @@ class Footage:
 
 @dataclass
 class Cut:
-    """What a model sees of one person: mouths (T, 96, 96), which are real (T,), a face (224, 224, 3)."""
+    """Input of a model for one person: mouths (T, 96, 96), valid frames (T,), a face (224, 224, 3)."""
 
     mouth: DiskArray | np.ndarray
     valid: np.ndarray
@@ -77,7 +77,7 @@ class Cut:
 
 
 def open_footage(path: str | Path, start: float = 0.0, end: float | None = None) -> Footage:
-    """Read the sound of seconds [start, end) of a file. Raises DataError where there is none."""
+    """Read the sound of seconds [start, end) of a file. Raises DataError without sound."""
     path = Path(path)
     begin = begin_of(path) + start
     footage = Footage(path, begin, DiskArray((), np.float32), has_video(path))
@@ -93,24 +93,24 @@ def open_footage(path: str | Path, start: float = 0.0, end: float | None = None)
         after = f" after {start:g} s" if start else ""
         raise DataError(f"{path}: has no sound{after} (0 s)")
     if end is None:
-        _look_for_more(footage, start)
+        _check_length(footage, start)
     return footage
 
 
-def _look_for_more(footage: Footage, start: float) -> None:
-    """Whether the file as a whole promises more than the sound that was found."""
+def _check_length(footage: Footage, start: float) -> None:
+    """Add a warning if the file should be longer than its sound."""
     try:
         require_complete(footage.path)
     except DataError as error:
         footage.trouble(error)
     promised, found = promised_seconds(footage.path), start + footage.seconds
     if promised is not None and promised - found > MISSING:
-        words = f"truncated: {promised:.2f} s promised, sound for {found:.2f} s found"
+        words = f"truncated: {promised:.2f} s expected, {found:.2f} s of sound found"
         footage.trouble(DataError(f"{footage.path}: {words}"))
 
 
 def cut_people(pictures: Iterator[tuple[np.ndarray, bool]], people: Sequence[Person]) -> list[Cut]:
-    """Cut mouths and faces, picture by picture; each person's face from the middle of its time."""
+    """Cut mouths and faces frame by frame; each face from the middle of its visible frames."""
     cuts = [
         Cut(DiskArray((MOUTH, MOUTH), np.uint8), p.mouth.valid, np.zeros((FACE, FACE, 3), np.uint8))
         for p in people
@@ -130,7 +130,7 @@ def cut_people(pictures: Iterator[tuple[np.ndarray, bool]], people: Sequence[Per
 
 
 def pictured(path: str | Path, detector: FaceDetector) -> Cut:
-    """Somebody of whom there is a picture only: the largest face in it, else its middle square."""
+    """A person given by a still picture: the largest face in it, else the centre square."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise DataError(f"{path}: not a picture that can be read")
@@ -145,5 +145,5 @@ def pictured(path: str | Path, detector: FaceDetector) -> Cut:
 
 
 def _middle(valid: np.ndarray) -> int:
-    seen = np.flatnonzero(valid)
-    return int(seen[len(seen) // 2]) if len(seen) else -1
+    visible = np.flatnonzero(valid)
+    return int(visible[len(visible) // 2]) if len(visible) else -1

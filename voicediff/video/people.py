@@ -1,4 +1,4 @@
-"""The people of a video: tracks of faces put together by look and place, with their mouths."""
+"""The people of a video: face tracks merged by appearance and position, with mouth boxes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from voicediff.video.constants import FPS
 from voicediff.video.faces import MEDIAN, Boxes, mouth_of
 from voicediff.video.tracking import LOOK, Track
 
-_STRANGER = 4.0  # difference of looks from which on two tracks are two people
-_AT_HOME = 1.5  # by how much less different a face is that comes back to where it was
-_LEAST_SEEN = 0.5  # s: who is seen for less is nobody
-_LEAST_FOUND = 0.25  # share of the detector's looks in which a face must be found
+_DIFFERENT = 4.0  # appearance distance from which two tracks are two people
+_SAME_PLACE = 1.5  # reduction of the distance for a face that reappears at the same position
+_MIN_VISIBLE = 0.5  # s: people visible for less are discarded
+_MIN_DETECTED = 0.25  # share of the examined frames in which a face must be detected
 _SMOOTH = 2.0  # frames, standard deviation
-_SHORT = 0.5  # s: who is out of sight for less than this is heard on
+_SHORT = 0.5  # s: during shorter gaps a person still counts as present
 
 
 @dataclass
 class Person:
-    """Someone who is seen in a video of T frames.
+    """A person who is visible in a video of T frames.
 
     Attributes:
         face, mouth: boxes in pixels of the video.
@@ -36,23 +36,24 @@ class Person:
     detection_rate: float = 1.0
 
     def spans(self) -> list[tuple[int, int]]:
-        """Frames [start, end) in which the person is seen, without the short breaks."""
+        """Intervals [start, end) of frames in which the person is visible; short gaps are included."""
         return spans_of(present(self.mouth.valid))
 
 
-def nobody(name: str) -> Person:
-    """Somebody who is heard but not seen."""
+def invisible(name: str) -> Person:
+    """A person who is audible but not visible."""
     none = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, bool))
     return Person(none, none, name)
 
 
 def people_of(tracks: Sequence[Track], frames: int, count: int | None = None) -> list[Person]:
-    """Who is seen in T frames, in the order of their coming.
+    """The people visible in T frames, in the order of their appearance.
 
-    Tracks are joined from the most alike on, never two at the same time. With `count` joining goes
-    on until so few people are left, or stops when no more are; the briefest go if too many stay.
+    Tracks are merged in the order of similarity, never two that overlap in time. With `count`,
+    merging goes on until at most `count` people are left; if more remain, those who are visible for
+    the shortest time are left out.
     """
-    groups = [group for group in joined(tracks, count) if _is_somebody(group)]
+    groups = [group for group in joined(tracks, count) if _is_person(group)]
     if count is not None:
         groups = sorted(groups, key=lambda group: -_length(group))[:count]
     groups.sort(key=lambda group: (group[0].first, group[0].place[0]))
@@ -60,28 +61,28 @@ def people_of(tracks: Sequence[Track], frames: int, count: int | None = None) ->
 
 
 def joined(tracks: Sequence[Track], count: int | None = None) -> list[list[Track]]:
-    """Groups of tracks that are one person, each in the order of time."""
+    """Groups of tracks of one person each, ordered by time."""
     groups = [[track] for track in tracks]
     while len(groups) > 1:
         pairs = [
             (_difference(a, b), i, j)
             for (i, a), (j, b) in combinations(enumerate(groups), 2)
-            if not _meet(a, b)
+            if not _overlap_in_time(a, b)
         ]
         least, i, j = min(pairs, default=(np.inf, 0, 0))
-        many = count is not None and sum(map(_is_somebody, groups)) > count
-        if not np.isfinite(least) or (least > _STRANGER and not many):
+        many = count is not None and sum(map(_is_person, groups)) > count
+        if not np.isfinite(least) or (least > _DIFFERENT and not many):
             break
         groups[i] = sorted(groups[i] + groups.pop(j), key=lambda track: track.first)
     return groups
 
 
-def unlike(a: np.ndarray, b: np.ndarray) -> float:
-    """How different two looks (24, 20, 3) are; below about 4 they may be one person.
+def appearance_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance of two appearances (24, 20, 3) in Lab; below about 4 they may be one person.
 
-    Three differences within an oval around the face: 1 - correlation of lightness, which does not
-    know how bright the light is; of colour; and of both as they are. Each is about 1 where half of the
-    pairs of recordings of one person are above it.
+    The sum of three terms within an oval around the face: 1 - correlation of lightness, which does
+    not depend on illumination; distance of colour without its mean; distance of all channels. Each is
+    scaled so that its median over pairs of recordings of one person is about 1.
     """
     light = [_standard(x[..., 0]) for x in (a, b)]
     shape = 1 - float((light[0] * light[1] * _OVAL).sum())
@@ -93,7 +94,7 @@ def unlike(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def present(valid: np.ndarray) -> np.ndarray:
-    """Frames (T,) in which somebody takes part: seen, or out of sight for half a second at most."""
+    """Frames (T,) in which a person is present: visible, or in a gap of at most half a second."""
     there = valid.copy()
     for (_, end), (start, _) in pairwise(spans_of(valid)):
         if start - end <= _SHORT * FPS:
@@ -108,7 +109,7 @@ def spans_of(flags: np.ndarray) -> list[tuple[int, int]]:
 
 
 def smoothed(boxes: np.ndarray) -> np.ndarray:
-    """Boxes (T, 4) of one track without the detector's trembling."""
+    """Boxes (T, 4) of one track without the jitter of the detector."""
     steady = median_filter(boxes, (MEDIAN, 1), mode="nearest")
     return gaussian_filter1d(steady, _SMOOTH, axis=0, mode="nearest").astype(np.float32)
 
@@ -123,13 +124,13 @@ def _person(group: list[Track], frames: int) -> Person:
 
 
 def _difference(a: list[Track], b: list[Track]) -> float:
-    """Of looks; less where one comes back to where the other one was."""
+    """Appearance distance; reduced if one starts at the position where the other ended."""
     looks = [np.mean([x for track in group for x in track.looks], 0) for group in (a, b)]
-    return unlike(*looks) - (_AT_HOME if _near(a, b) else 0)
+    return appearance_distance(*looks) - (_SAME_PLACE if _near(a, b) else 0)
 
 
 def _near(a: list[Track], b: list[Track]) -> bool:
-    """Whether one begins where the other one was last seen."""
+    """Whether one starts at the position where the other ended."""
     ordered = sorted(a + b, key=lambda track: track.first)
     own = {id(track) for track in a}
     return any(
@@ -144,12 +145,12 @@ def _in_place(old: np.ndarray, new: np.ndarray) -> bool:
     return bool(away < 0.5 * max(old[2], new[2]) and 0.7 < old[2] / new[2] < 1.43)
 
 
-def _meet(a: list[Track], b: list[Track]) -> bool:
+def _overlap_in_time(a: list[Track], b: list[Track]) -> bool:
     return any(x.first <= y.last and y.first <= x.last for x in a for y in b)
 
 
-def _is_somebody(group: list[Track]) -> bool:
-    return _length(group) >= _LEAST_SEEN * FPS and _found(group) >= _LEAST_FOUND
+def _is_person(group: list[Track]) -> bool:
+    return _length(group) >= _MIN_VISIBLE * FPS and _found(group) >= _MIN_DETECTED
 
 
 def _length(group: list[Track]) -> int:

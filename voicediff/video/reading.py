@@ -1,4 +1,4 @@
-"""Reading videos: pictures at 25 per second and 16 kHz sound on one time axis, by time stamps."""
+"""Reading videos: 25 frames per second and 16 kHz sound on one time axis, by time stamps."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import soxr
 from voicediff.errors import DataError
 from voicediff.video.constants import FPS, HOP, SAMPLE_RATE
 
-_GAP = 0.02  # s: sound whose time stamp is further off than this is moved to where it belongs
-_HOLD = 0.5  # s: for how long a picture stands for frames that follow it
-MISSING = 0.5  # s: a file that promises this much more than it holds is truncated
+_GAP = 0.02  # s: sound whose time stamp differs by more is moved to its time stamp
+_HOLD = 0.5  # s: how long a picture is repeated for the frames that follow it
+MISSING = 0.5  # s: a file whose content is shorter than its stated duration by more is truncated
 
 
 class Truncated(DataError):
-    """The file breaks off; what was read before is sound."""
+    """The file is truncated; the content before that point is valid."""
 
 
 @dataclass
 class Recording:
-    """T frames and their sound; frame k belongs to samples [640 k, 640 (k + 1)).
+    """T frames and their sound; frame k corresponds to samples [640 k, 640 (k + 1)).
 
     Attributes:
         frames: (T, H, W, 3) uint8 RGB.
-        shown: (T,) bool, False where the video has no picture (it starts late, ends early, has a gap).
-        audio: (T * 640,) float32 mono at 16 kHz, silent where the file has no sound.
+        shown: (T,) bool, False if the video has no picture (late start, early end, gap).
+        audio: (T * 640,) float32 mono at 16 kHz, zero if the file has no sound at that time.
     """
 
     frames: np.ndarray
@@ -39,10 +39,10 @@ class Recording:
 
 
 def read_recording(path: str | Path, audio_path: str | Path | None = None) -> Recording:
-    """Read a clip whole, cut to the frames it has pictures for (AAC returns more sound than that).
+    """Read a whole clip, cut to the frames with pictures (AAC returns more sound).
 
     Args:
-        audio_path: where the sound is, if not in the video file (VoxCeleb2); both begin at 0.
+        audio_path: the file with the sound, if not the video file (VoxCeleb2); both start at 0.
 
     Raises DataError, in one line, for a file that is missing, unreadable or truncated, has no
     video or no sound, or lasts less than one frame.
@@ -61,17 +61,17 @@ def read_recording(path: str | Path, audio_path: str | Path | None = None) -> Re
 
 
 def read_sound(path: str | Path) -> tuple[np.ndarray, float]:
-    """The sound of a file, (N,) float32 mono at 16 kHz, and the time at which it was begun.
+    """The sound of a file, (N,) float32 mono at 16 kHz, and its start time.
 
-    The time is the earlier one of the first picture's and the first sample's stamps, in seconds;
-    sound that sets in later is preceded by silence. Raises DataError (see `read_recording`).
+    The start time is the smaller of the time stamps of the first picture and the first sample, in
+    seconds; sound that starts later is preceded by silence. Raises DataError (see `read_recording`).
     """
     begin = begin_of(path)
     return np.concatenate(list(stream_sound(path, begin))), begin
 
 
 def begin_of(path: str | Path) -> float:
-    """The earlier one of the first picture's and the first sample's time stamps, in seconds.
+    """The smaller of the time stamps of the first picture and the first sample, in seconds.
 
     Raises DataError for a file without sound.
     """
@@ -85,7 +85,7 @@ def begin_of(path: str | Path) -> float:
 def stream_sound(path: str | Path, begin: float) -> Iterator[np.ndarray]:
     """The sound from time `begin` on in consecutive pieces (n,), float32 mono at 16 kHz.
 
-    Raises Truncated after the last piece where the file promises more or is damaged.
+    Raises Truncated after the last piece if the file is truncated or damaged.
     """
     cut_short = None
     with _opened(path) as container:
@@ -107,7 +107,7 @@ def stream_sound(path: str | Path, begin: float) -> Iterator[np.ndarray]:
             promised = _promised(container.streams.audio[0])
             if first is not None and promised is not None and promised - (last - first) > MISSING:
                 cut_short = Truncated(
-                    f"{path}: truncated: {promised:.2f} s of sound promised, "
+                    f"{path}: truncated: {promised:.2f} s of sound expected, "
                     f"{position / rate:.2f} s found"
                 )
         except Truncated as error:
@@ -119,13 +119,13 @@ def stream_sound(path: str | Path, begin: float) -> Iterator[np.ndarray]:
 
 
 def has_video(path: str | Path) -> bool:
-    """Whether there are moving pictures in a file. Raises DataError where it cannot be read."""
+    """Whether a file has a video stream. Raises DataError if it cannot be read."""
     with _opened(path) as container:
         return _moving(container) is not None
 
 
 def promised_seconds(path: str | Path) -> float | None:
-    """How long a Matroska file says it is as a whole; others say it of each stream, or nothing."""
+    """Stated duration of a Matroska file in s; other formats state it by stream or not at all: None."""
     with _opened(path) as container:
         if "matroska" not in container.format.name or container.duration is None:
             return None
@@ -133,11 +133,11 @@ def promised_seconds(path: str | Path) -> float | None:
 
 
 def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[np.ndarray, bool]]:
-    """Pictures at 25 per second one by one, each (H, W, 3) uint8 RGB and whether it is real.
+    """Frames at 25 per second one by one, each (H, W, 3) uint8 RGB and whether it is real.
 
-    Frame k lasts from begin + k / 25 to begin + (k + 1) / 25 and shows what is on the screen in its
-    middle: the newest picture by time stamp, whatever the stream's own rate is. Without `begin`
-    it is the first picture's time. Raises DataError (see `read_recording`), Truncated after the last
+    Frame k lasts from begin + k / 25 to begin + (k + 1) / 25 and holds the picture displayed at its
+    middle: the newest one by time stamp, for any frame rate of the stream. `begin` defaults to the
+    time of the first picture. Raises DataError (see `read_recording`), Truncated after the last
     picture.
     """
     with _opened(path) as container:
@@ -165,7 +165,7 @@ def read_frames(path: str | Path, begin: float | None = None) -> Iterator[tuple[
         promised = _promised(stream)
         if promised is not None and promised - (end - first) > MISSING:
             raise Truncated(
-                f"{path}: truncated: {promised:.2f} s of video promised, {end - first:.2f} s found"
+                f"{path}: truncated: {promised:.2f} s of video expected, {end - first:.2f} s found"
             )
 
 
@@ -186,7 +186,7 @@ def _opened(path: str | Path) -> Iterator[av.container.InputContainer]:
 def _decoded(
     container: av.container.InputContainer, stream: av.stream.Stream, path: str | Path
 ) -> Iterator[av.frame.Frame]:
-    """The stream's frames; a damaged packet in the middle is an error, not a gap."""
+    """The frames of a stream; a damaged packet raises Truncated."""
     try:
         yield from container.decode(stream)
     except av.FFmpegError as error:
@@ -198,7 +198,7 @@ def _decoded(
 def _sound_frames(
     container: av.container.InputContainer, path: str | Path
 ) -> Iterator[av.AudioFrame]:
-    """The frames of the first audio stream that hold sound and say when."""
+    """The frames of the first audio stream that have samples and a time stamp."""
     if not container.streams.audio:
         raise DataError(f"{path}: has no sound; give a recording with an audio stream")
     for frame in _decoded(container, container.streams.audio[0], path):
@@ -219,9 +219,9 @@ def _mono(frame: av.AudioFrame) -> np.ndarray:
 
 
 def _placed(samples: np.ndarray, wanted: int, position: int, rate: int) -> np.ndarray:
-    """Samples that belong at `wanted`, to be put at `position`: after silence, or without their head.
+    """Samples for index `wanted`, padded or trimmed at the start to be appended at `position`.
 
-    Rounding of the time stamps is not a gap.
+    Differences below `_GAP`, such as rounded time stamps, are ignored.
     """
     ahead = wanted - position
     if position and abs(ahead) < _GAP * rate:
@@ -237,7 +237,7 @@ def _video_start(container: av.container.InputContainer, default: float) -> floa
 
 
 def _moving(container: av.container.InputContainer) -> av.video.stream.VideoStream | None:
-    """The first video stream; the cover picture of a sound file is none."""
+    """The first video stream; the cover picture of a sound file does not count."""
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
@@ -245,7 +245,7 @@ def _moving(container: av.container.InputContainer) -> av.video.stream.VideoStre
 
 
 def _promised(stream: av.stream.Stream) -> float | None:
-    """How long the stream should be, where the file says it for the stream itself."""
+    """Stated duration of a stream in s, None if the file does not state it."""
     if stream.duration is None or stream.time_base is None:
         return None
     return float(stream.duration * stream.time_base)
@@ -259,7 +259,7 @@ def _duration(frame: av.VideoFrame, stream: av.video.stream.VideoStream) -> floa
 
 
 def _picture(frame: av.VideoFrame | None, like: av.VideoFrame) -> np.ndarray:
-    """The frame as RGB, upright as the file says; black where there is none yet."""
+    """The frame as RGB, rotated as the file states; black if there is none yet."""
     if frame is None:
         return np.zeros_like(_picture(like, like))
     return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))

@@ -1,4 +1,4 @@
-"""A video for each person: the pictures with that person framed, and the person's voice as sound."""
+"""A video for each person: the frames with a box around the face, and the separated track."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voicediff.video.constants import FPS, HOP
 from voicediff.video.faces import Boxes
 
 _COLOUR = (60, 220, 90)
-_HIGHEST = 720  # pixels: larger pictures are made smaller
+_HIGHEST = 720  # pixels: larger pictures are reduced
 
 
 def write_marked(
@@ -26,9 +26,9 @@ def write_marked(
     names: Sequence[str],
     sounds: Sequence[Path],
 ) -> None:
-    """Write the videos side by side, H.264 and AAC at 25 frames per second.
+    """Write the videos at the same time, H.264 and AAC at 25 frames per second.
 
-    Pictures are read once and none is kept.
+    Frames are decoded once and not kept in memory.
     """
     with ExitStack() as stack:
         writers: list[_Writer] = []
@@ -45,7 +45,7 @@ def write_marked(
 
 
 def framed(image: np.ndarray, face: Boxes, index: int, scale: float, name: str) -> np.ndarray:
-    """A copy of the picture with a frame and the name around the face, if it is seen."""
+    """A copy of the picture with a box around the face and the name, if the face is visible."""
     if index >= len(face.valid) or not face.valid[index]:
         return image
     image = image.copy()
@@ -62,7 +62,7 @@ def framed(image: np.ndarray, face: Boxes, index: int, scale: float, name: str) 
 
 
 class _Writer:
-    """One video on its way: as much sound as pictures, so that neither waits in memory."""
+    """An open video file: writes equal durations of sound and pictures, to limit memory."""
 
     def __init__(self, path: Path, sound: Path, size: tuple[int, int]):
         self.path, self.sound_path, self.size = path, sound, size
@@ -87,16 +87,16 @@ class _Writer:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         frame.pts, frame.time_base = index, Fraction(1, FPS)
         self.container.mux(self.picture.encode(frame))
-        self._speak(HOP)
+        self._write_sound(HOP)
 
     def finish(self) -> None:
-        """The sound that goes on after the last picture, and what the encoders hold."""
-        while self._speak(25 * HOP):
+        """Write the sound after the last picture, and flush the encoders."""
+        while self._write_sound(25 * HOP):
             pass
         self.container.mux(self.picture.encode())
         self.container.mux(self.voice.encode())
 
-    def _speak(self, samples: int) -> int:
+    def _write_sound(self, samples: int) -> int:
         data = np.frombuffer(self.sound.readframes(samples), "<i2")
         if len(data):
             rate = self.sound.getframerate()
@@ -109,7 +109,7 @@ class _Writer:
 
 
 def _small(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """At most 720 lines, of even width and height, as H.264 wants them; and the scale."""
+    """The picture with at most 720 lines and even width and height (for H.264), and the scale."""
     scale = min(1.0, _HIGHEST / image.shape[0])
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

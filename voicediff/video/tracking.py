@@ -1,8 +1,7 @@
-"""Following every face of a video: where each one is without a break, frame by frame.
+"""Face tracking: the position of every face of a video, frame by frame.
 
-A detector looks at the whole picture now and then; between, each face is found again by correlation
-with its last picture. So misses of the detector do not tear a face, and when a face comes and goes
-is known to the frame.
+A detector examines every n-th frame; in between, each face is located by correlation with its last
+picture. So a missed detection does not split a track, and tracks start and end on the exact frame.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ import numpy as np
 from voicediff.video.crops import cut
 from voicediff.video.faces import FaceDetector
 
-EVERY = 5  # frames from one look of the detector to the next
-_SIDE = 360  # pixels: larger pictures are made smaller before anything looks at them
-_PATCH, _REGION = 32, 48  # pixels: a face, and where it is looked for in the next frame
-_ALIKE = 0.6  # correlation from which on it is the same face
-_FLAT = 3.0  # standard deviation below which a region shows nothing
-_BACK = 25  # frames: how far back the coming of a face is looked for
-_UNCONFIRMED = 25  # frames: how long a face is followed without the detector
-_SAME = 0.3  # overlap (intersection over union) from which on two boxes are one face
-_LOOKS = 12  # pictures that are kept of one track
-LOOK = (24, 20)  # pixels, height and width of such a picture
+EVERY = 5  # frames between two detections
+_SIDE = 360  # pixels: larger pictures are reduced to this side
+_PATCH, _REGION = 32, 48  # pixels: a face, and the search region in the next frame
+_ALIKE = 0.6  # correlation from which it is the same face
+_FLAT = 3.0  # standard deviation below which a region counts as uniform
+_BACK = 25  # frames: how far a new face is tracked backwards
+_UNCONFIRMED = 25  # frames: how long a face is tracked without a detection
+_SAME = 0.3  # overlap (intersection over union) from which two boxes are one face
+_LOOKS = 12  # appearances kept per track
+LOOK = (24, 20)  # pixels, height and width of an appearance
 
 
 @dataclass
 class Track:
-    """One face without a break, in frames [first, last].
+    """One face in consecutive frames [first, last].
 
     Attributes:
-        frames, boxes: where it is known to be: frame, (left, top, width, height) in pixels. The
-            detector says so, and at both ends what follows it.
-        looks: pictures (24, 20, 3) float32 Lab of face and hair, for recognising.
-        scans: how often the detector looked while it was there; found: how often it saw it.
-        place: its box in the newest frame; patch: its grey picture there.
+        frames, boxes: known positions: frame, (left, top, width, height) in pixels, from the
+            detector and, at both ends, from correlation.
+        looks: appearances (24, 20, 3) float32 Lab of face and hair, for recognition.
+        scans: number of examined frames during the track; found: number of detections in them.
+        place: box in the newest frame; patch: its grey picture.
     """
 
     first: int
@@ -51,16 +50,16 @@ class Track:
     found: int = 0
 
     def boxes_at(self, frames: np.ndarray) -> np.ndarray:
-        """Boxes (T, 4), drawn straight from one detection to the next."""
+        """Boxes (T, 4), linearly interpolated between detections."""
         return np.stack([np.interp(frames, self.frames, c) for c in np.stack(self.boxes, 1)], 1)
 
 
-class Follower:
-    """Takes the frames of a video one by one; `finish` gives all tracks.
+class FaceTracker:
+    """Takes the frames of a video one by one; `finish` returns all tracks.
 
     Args:
-        detector: finds faces in one picture.
-        every: frames from one look of the detector to the next.
+        detector: detects faces in one picture.
+        every: frames between two detections.
     """
 
     def __init__(self, detector: FaceDetector, every: int = EVERY):
@@ -70,8 +69,8 @@ class Follower:
         self.past: deque[np.ndarray] = deque(maxlen=_BACK)
         self.index = 0
 
-    def see(self, image: np.ndarray, shown: bool = True) -> None:
-        """The next frame (H, W, 3) uint8 RGB; `shown` False: there is no picture."""
+    def add(self, image: np.ndarray, shown: bool = True) -> None:
+        """Process the next frame (H, W, 3) uint8 RGB; `shown` False: the frame has no picture."""
         if not shown:
             self._end(self.live)
             self.past.clear()
@@ -80,7 +79,7 @@ class Follower:
         self.index += 1
 
     def finish(self) -> list[Track]:
-        """All tracks in the order of their coming."""
+        """All tracks in the order of their first frames."""
         self._end(self.live)
         return sorted(self.ended, key=lambda track: track.first)
 
@@ -90,7 +89,7 @@ class Follower:
             image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         self._end([track for track in self.live if not self._follow(track, grey, shrink)])
-        covered = _covered(self.live)
+        covered = _overlapping(self.live)
         for track in covered:
             track.last = self.index - 1
         self._end(covered)
@@ -101,7 +100,7 @@ class Follower:
         self.past.append(grey)
 
     def _follow(self, track: Track, grey: np.ndarray, shrink: float) -> bool:
-        """Whether the face is there in this frame; moves the track."""
+        """Whether the face is in this frame; updates the track."""
         place = found_again(track.patch, grey, track.place * shrink)
         if place is None:
             return False
@@ -114,13 +113,13 @@ class Follower:
             track.scans += 1
         for track, box in matched(self.live, found / shrink):
             if track is None:
-                track = self._begun(box, grey, shrink)
+                track = self._new_track(box, grey, shrink)
             self._confirm(track, box, image, grey, shrink)
 
     def _confirm(
         self, track: Track, box: np.ndarray, image: np.ndarray, grey: np.ndarray, shrink: float
     ) -> None:
-        """The detector has found the track's face in this frame."""
+        """Add a detection of the face of the track in this frame."""
         track.found += 1
         track.frames.append(self.index)
         track.boxes.append(box)
@@ -129,8 +128,8 @@ class Follower:
             track.looks.append(look(image, box * shrink))
             del track.looks[: -2 * _LOOKS]
 
-    def _begun(self, box: np.ndarray, grey: np.ndarray, shrink: float) -> Track:
-        """A new track, followed back to the frame in which the face came."""
+    def _new_track(self, box: np.ndarray, grey: np.ndarray, shrink: float) -> Track:
+        """A new track, followed backwards to the first frame of the face."""
         track = Track(self.index, self.index, box, cut(grey, box * shrink, _PATCH), scans=1)
         place = box * shrink
         for index, before in zip(range(self.index - 1, -1, -1), reversed(self.past), strict=False):
@@ -155,12 +154,12 @@ class Follower:
 
 
 def found_again(patch: np.ndarray, grey: np.ndarray, place: np.ndarray) -> np.ndarray | None:
-    """Where a face's picture (32, 32) is in a frame, near its former box; None: not there."""
+    """The box of a face with picture (32, 32) in a frame, near its last box; None if not found."""
     left, top, width, height = place
     if not (0 < left + width / 2 < grey.shape[1] and 0 < top + height / 2 < grey.shape[0]):
         return None
-    room = (_REGION / _PATCH - 1) / 2
-    wide = np.array([left - room * width, top - room * height, 1, 1])
+    margin = (_REGION / _PATCH - 1) / 2
+    wide = np.array([left - margin * width, top - margin * height, 1, 1])
     wide[2:] = width * _REGION / _PATCH, height * _REGION / _PATCH
     region = cut(grey, wide, _REGION)
     if region.std() < _FLAT or patch.std() < _FLAT:
@@ -173,7 +172,7 @@ def found_again(patch: np.ndarray, grey: np.ndarray, place: np.ndarray) -> np.nd
 
 
 def single(found: np.ndarray) -> np.ndarray:
-    """Detections (N, 5) without those that lie within a better one."""
+    """Detections (N, 5) without those that overlap one with a higher score."""
     kept: list[np.ndarray] = []
     for row in sorted(found, key=lambda row: -row[4]):
         if not any(overlap(row[:4], k[:4]) > _SAME or _inside(row, k) for k in kept):
@@ -182,9 +181,9 @@ def single(found: np.ndarray) -> np.ndarray:
 
 
 def matched(tracks: list[Track], found: np.ndarray) -> list[tuple[Track | None, np.ndarray]]:
-    """Each box (N, 4) with the track that it overlaps most; None where it is a new face's.
+    """Each box (N, 4) with the track that it overlaps most; None for a new face.
 
-    A box that half covers the face of a track which has a better one is nobody's.
+    A box that partly overlaps the face of a track with a better box is left out.
     """
     overlaps = np.array([[overlap(t.place, box) for box in found] for t in tracks])
     overlaps = overlaps.reshape(len(tracks), len(found))
@@ -208,21 +207,21 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def look(image: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Face and hair as a small picture (24, 20, 3) float32 in Lab, for recognising a person."""
+    """Appearance: face and hair as a picture (24, 20, 3) float32 in Lab, to recognise a person."""
     left, top, width, height = box
     wide = np.array([left, top - 0.2 * height, width, 1.2 * height])
-    seen = cv2.resize(cut(image, wide, 96), LOOK[::-1], interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(seen.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    small = cv2.resize(cut(image, wide, 96), LOOK[::-1], interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 
 
 def _inside(row: np.ndarray, other: np.ndarray) -> bool:
-    """Whether the middle of a box lies in another one."""
+    """Whether the centre of a box is inside another one."""
     middle = row[:2] + row[2:4] / 2
     return bool(((other[:2] < middle) & (middle < other[:2] + other[2:4])).all())
 
 
-def _covered(tracks: list[Track]) -> list[Track]:
-    """Tracks that have run into each other: who is who is decided anew when they part."""
+def _overlapping(tracks: list[Track]) -> list[Track]:
+    """Tracks that overlap each other: they end here, and new tracks start when the faces separate."""
     return [
         track
         for track in tracks

@@ -18,14 +18,14 @@ from voicediff.video.crops import cut
 
 @dataclass(frozen=True)
 class Guest:
-    """One talking person: a clip, from when on, and where.
+    """One talking person: a clip, its start and its position.
 
     Attributes:
         enters: frame of the interview in which the clip begins.
-        place: left and top of the square in which the guest is seen; size: its side, pixels.
+        place: left and top of the square in which the guest appears; size: its side, pixels.
         moves: pixels per frame by which it moves to the right.
-        hidden: frames [start, end) of the interview in which the guest is neither seen nor heard.
-        gain: of the voice, dB.
+        hidden: frames [start, end) of the interview in which the guest is invisible and silent.
+        gain: of the speech, dB.
     """
 
     clip: MiniClip
@@ -36,13 +36,13 @@ class Guest:
     hidden: tuple[tuple[int, int], ...] = ()
     gain: float = 0.0
 
-    def seen(self, frames: int) -> np.ndarray:
+    def visible(self, frames: int) -> np.ndarray:
         """(T,) bool."""
-        here = np.zeros(frames, bool)
-        here[self.enters : self.enters + len(self.clip)] = True
+        present = np.zeros(frames, bool)
+        present[self.enters : self.enters + len(self.clip)] = True
         for start, end in self.hidden:
-            here[start:end] = False
-        return here
+            present[start:end] = False
+        return present
 
     def left(self, frame: int) -> float:
         return self.place[0] + self.moves * (frame - self.enters)
@@ -50,7 +50,7 @@ class Guest:
 
 @dataclass(frozen=True)
 class Interview:
-    """Guests in one picture; those who come later in the list stand in front.
+    """Guests in one picture; later ones in the list cover earlier ones.
 
     size: width and height of the picture.
     """
@@ -67,7 +67,7 @@ class Interview:
         )
         image = np.broadcast_to(shade, (height, width, 3)).astype(np.uint8)
         for guest in self.guests:
-            if guest.seen(self.frames)[frame]:
+            if guest.visible(self.frames)[frame]:
                 drawn = draw_frame(guest.clip.scene, frame - guest.enters)
                 tile = cut(drawn, np.array([0, 0, FRAME, FRAME]), guest.size)
                 _paste(image, tile, round(guest.left(frame)), round(guest.place[1]))
@@ -77,21 +77,21 @@ class Interview:
         return (self.picture(frame) for frame in range(self.frames))
 
     def voices(self) -> np.ndarray:
-        """Each guest's voice (S, T * 640) float32 at 16 kHz, silent while the guest is away."""
+        """The speech of each guest (S, T * 640) float32 at 16 kHz, zero while the guest is absent."""
         voices = np.zeros((len(self.guests), self.frames * HOP), np.float32)
         for voice, guest in zip(voices, self.guests, strict=True):
             sound = guest.clip.sound * np.float32(10 ** (guest.gain / 20))
             part = voice[guest.enters * HOP :][: len(sound)]
             part += sound[: len(part)]
-            voice *= np.repeat(guest.seen(self.frames), HOP)
+            voice *= np.repeat(guest.visible(self.frames), HOP)
         return voices
 
     def mouths(self) -> np.ndarray:
-        """Boxes around the mouths (S, T, 4), left, top, width, height; nan where not seen."""
+        """Boxes around the mouths (S, T, 4), left, top, width, height; nan if not visible."""
         boxes = np.full((len(self.guests), self.frames, 4), np.nan)
         for own, guest in zip(boxes, self.guests, strict=True):
             scale = guest.size / FRAME
-            for frame in np.flatnonzero(guest.seen(self.frames)):
+            for frame in np.flatnonzero(guest.visible(self.frames)):
                 own[frame] = guest.clip.boxes[frame - guest.enters] * scale
                 own[frame, :2] += guest.left(frame), guest.place[1]
         return boxes
@@ -105,12 +105,12 @@ def write_interview(
     times: np.ndarray | None = None,
     sound: bool = True,
 ) -> None:
-    """An H.264 and AAC video of the pictures and of the sum of the voices.
+    """An H.264 and AAC video of the pictures and of the sum of the guests' speech.
 
     Args:
-        rate, channels: of the sound; both channels are alike.
+        rate, channels: of the sound; all channels are equal.
         times: time stamps (T,) of the pictures in seconds, for a variable frame rate.
-        sound: False leaves it out.
+        sound: whether to add an audio stream.
     """
     times = np.arange(interview.frames) / FPS if times is None else times
     with av.open(str(path), "w") as container:
@@ -118,7 +118,7 @@ def write_interview(
         picture.width, picture.height = interview.size
         picture.pix_fmt, picture.options = "yuv420p", {"crf": "18", "preset": "ultrafast"}
         picture.codec_context.time_base = Fraction(1, 1000)
-        voice = _voice(container, rate, channels) if sound else None
+        voice = _sound_stream(container, rate, channels) if sound else None
         for time in times:
             image = interview.picture(min(int(time * FPS + 1e-6), interview.frames - 1))
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -126,17 +126,17 @@ def write_interview(
             container.mux(picture.encode(frame))
         container.mux(picture.encode())
         if voice is not None:
-            _speak(container, voice, interview.voices().sum(0))
+            _write_sound(container, voice, interview.voices().sum(0))
 
 
-def _voice(container: av.container.OutputContainer, rate: int, channels: int):
+def _sound_stream(container: av.container.OutputContainer, rate: int, channels: int):
     layout = "mono" if channels == 1 else "stereo"
     stream = container.add_stream("aac", rate=rate, layout=layout)
     stream.bit_rate = 96000
     return stream
 
 
-def _speak(container: av.container.OutputContainer, voice, mixture: np.ndarray) -> None:
+def _write_sound(container: av.container.OutputContainer, voice, mixture: np.ndarray) -> None:
     samples = av.AudioFrame.from_ndarray(mixture[None], format="fltp", layout="mono")
     samples.sample_rate, samples.pts = SAMPLE_RATE, 0
     samples.time_base = Fraction(1, SAMPLE_RATE)
@@ -148,7 +148,7 @@ def _speak(container: av.container.OutputContainer, voice, mixture: np.ndarray) 
 
 
 def _paste(image: np.ndarray, tile: np.ndarray, left: int, top: int) -> None:
-    """Lay a tile over the picture; what reaches beyond its edges is cut off."""
+    """Paste a tile into the picture, clipped at its edges."""
     height, width = image.shape[:2]
     x, y = slice(max(left, 0), min(left + len(tile[0]), width)), slice(max(top, 0), top + len(tile))
     if x.start < x.stop and y.start < height:

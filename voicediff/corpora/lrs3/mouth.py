@@ -1,4 +1,4 @@
-"""The mouth of a drawn face: lips around an opening, teeth and tongue inside."""
+"""The mouth of a drawn face: lips, opening, teeth and tongue."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def draw_mouth(paint: Paint, look: Look, lips: Lips, index: int) -> None:
 
 
 def _teeth(
-    paint: Paint, x: np.ndarray, upper: np.ndarray, lower: np.ndarray, gap: float, seen: float
+    paint: Paint, x: np.ndarray, upper: np.ndarray, lower: np.ndarray, gap: float, visible: float
 ) -> None:
-    """The upper row, and a little of the lower one where much is seen; cut off by the lips."""
-    reach = 0.12 + 0.5 * seen
-    edge = np.minimum(upper + min(1.0 + seen * 3.5, reach * gap), lower)
+    """The upper teeth, and some of the lower ones if `visible` is large; covered by the lips."""
+    reach = 0.12 + 0.5 * visible
+    edge = np.minimum(upper + min(1.0 + visible * 3.5, reach * gap), lower)
     middle = slice(3, -3)
     paint(_closed(x[middle], upper[middle], edge[middle]), (206, 198, 184))
-    if seen > 0.75:
+    if visible > 0.75:
         low = np.maximum(lower - 0.25 * gap, edge)
         paint(_closed(x[5:-5], low[5:-5], lower[5:-5]), (176, 168, 154))
 

@@ -1,4 +1,4 @@
-"""The speakers of mini LRS3: a voice and a face each, drawn from a seed."""
+"""The speakers of mini LRS3: voice and face, sampled from a seed."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Person:
-    """One speaker: `id` as a folder name, `gender` "m" or "f", how they sound and look."""
+    """One speaker: `id` as a folder name, `gender` "m" or "f", voice and face."""
 
     id: str
     gender: str
     voice: Voice
     look: Look
-    articulation: float  # how strongly the lips move, about 1
+    articulation: float  # factor on lip movements, about 1
 
 
 def person(number: int, seed: int) -> Person:
-    """Speaker `number` of the corpus drawn with `seed`; men and women take turns."""
+    """Speaker `number` of the corpus with `seed`; men and women alternate."""
     draw = np.random.default_rng(item_seed("person", seed, number))
     gender = "mf"[number % 2]
     return Person(

@@ -1,4 +1,4 @@
-"""The part of a drawn face that does not move: skin, hair, nose, brows, eyes, beard, clothes."""
+"""The static part of a drawn face: skin, hair, nose, brows, eyes, beard, clothes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUBPIXEL = 4  # bits after the point in OpenCV's coordinates
 
 
 def portrait(look: Look) -> np.ndarray:
-    """The head with neck and shoulders, (512, 512, 4) uint8 RGBA, the face's centre in the middle."""
+    """The head with neck and shoulders, (512, 512, 4) uint8 RGBA, centred at the face."""
     noise = np.random.default_rng(look.texture)
     side = 2 * HALF * SCALE
     image = np.zeros((side, side, 3), np.uint8)
@@ -34,7 +34,7 @@ def portrait(look: Look) -> np.ndarray:
 
 
 def outline(look: Look, points: int = 72) -> np.ndarray:
-    """The head's edge (points, 2) around the centre: an oval with a more or less square jaw."""
+    """The outline of the head (points, 2) relative to the centre; `look.jaw` sets the shape of the jaw."""
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
     x, y = np.cos(angle), np.sin(angle)
     low = np.clip(y, 0, None)
@@ -43,7 +43,7 @@ def outline(look: Look, points: int = 72) -> np.ndarray:
 
 
 def fill(image: np.ndarray, points: np.ndarray, colour: Colour | int) -> None:
-    """Fill a polygon given in the image's pixels (P, 2), smooth at its edge."""
+    """Fill a polygon given in the image's pixels (P, 2), anti-aliased."""
     fixed = np.round(points * 2**SUBPIXEL).astype(np.int32)
     cv2.fillPoly(image, [fixed], colour, cv2.LINE_AA, SUBPIXEL)
 
@@ -55,7 +55,7 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, points: int = 40) -> np.
 
 
 def shaded(colour: Colour, factor: float) -> Colour:
-    """The colour made lighter (factor above 1) or darker."""
+    """The colour multiplied by `factor`."""
     return tuple(int(np.clip(c * factor, 0, 255)) for c in colour)
 
 
@@ -118,7 +118,7 @@ def _shade(image: np.ndarray, look: Look, noise: np.random.Generator) -> None:
 
 
 def _blend(image: np.ndarray, mask: np.ndarray, colour: np.ndarray | Colour) -> None:
-    """Mix a colour, or a picture of the same size, into the image where the mask is above 0."""
+    """Blend a colour, or a picture of the same size, into the image with the weights `mask`."""
     x, y, w, h = cv2.boundingRect((mask > 1e-3).astype(np.uint8))
     place = np.s_[y : y + h, x : x + w]
     tone = np.asarray(colour, np.float32)

@@ -1,4 +1,4 @@
-"""One clip as pictures: a portrait that sways, blinks and speaks, seen through any window."""
+"""The frames of one clip: a portrait with head movement, blinks and lip movement, cut to a window."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from voicediff.corpora.lrs3.visemes import Lips
 
 FRAME = 224  # pixels, width and height of a frame
 MOUTH_BOX = 76.0  # pixels of the frame, side of the box around the mouth
-_CENTRE = (112.0, 108.0)  # where the face's centre rests
-_JAW = 8.0  # pixels by which the chin sinks at opening 1
+_CENTRE = (112.0, 108.0)  # mean position of the centre of the face
+_JAW = 8.0  # pixels by which the chin moves down at opening 1
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that is seen in T frames.
+    """Everything that is visible in T frames.
 
     Attributes:
-        look, lips: who, and how the mouth moves.
+        look, lips: the face, and its lip shapes.
         head: (T, 4) displacement x and y in pixels, rotation in radians, size.
         lids: (T,) 0 open, 1 closed.
         light: (T,) brightness factor; background: two RGB colours, left and right.
@@ -58,7 +58,7 @@ WHOLE = Window(0.0, 0.0, FRAME, FRAME)
 
 
 def scene(look: Look, lips: Lips, loud: np.ndarray, draw: np.random.Generator) -> Scene:
-    """A scene with random head movement, blinks and lighting; `loud` (T,) makes the head nod."""
+    """A scene with random head movement, blinks and lighting; the head nods with the loudness `loud` (T,)."""
     frames = len(lips.opening)
     sway = gaussian_filter1d(draw.standard_normal((frames + 60, 4)), 14, axis=0)[30:-30]
     sway /= np.sqrt((sway**2).mean()) + 1e-9
@@ -103,8 +103,8 @@ def draw_frame(scene: Scene, index: int, window: Window = WHOLE, grey: bool = Fa
     image = _over_background(face, scene, x, grey)
 
     def place(points: np.ndarray) -> np.ndarray:
-        seen = _to_frame(points, head)
-        return (seen - (window.left, window.top)) * (window.size / window.side) - 0.5
+        placed = _to_frame(points, head)
+        return (placed - (window.left, window.top)) * (window.size / window.side) - 0.5
 
     def paint(points: np.ndarray, colour: Colour) -> None:
         fill(image, place(points), _luma(colour) if grey else colour)
@@ -112,7 +112,7 @@ def draw_frame(scene: Scene, index: int, window: Window = WHOLE, grey: bool = Fa
     draw_mouth(paint, look, scene.lips, index)
     if scene.lids[index] > 0.05:
         _draw_lids(paint, look, float(scene.lids[index]))
-    return cv2.GaussianBlur(_lit(image, scene, index, x), (3, 3), 0.6)  # the lens
+    return cv2.GaussianBlur(_lit(image, scene, index, x), (3, 3), 0.6)  # blur of a lens
 
 
 def _draw_lids(paint, look: Look, closed: float) -> None:
@@ -152,14 +152,14 @@ def _portrait(look: Look, grey: bool) -> np.ndarray:
 
 
 def _grid(window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """The frame's coordinates x and y at the middle of each pixel of the window."""
+    """Frame coordinates x and y of the centre of each pixel of the window."""
     steps = (np.arange(window.size, dtype=np.float32) + 0.5) * (window.side / window.size)
     x, y = np.meshgrid(window.left + steps, window.top + steps)
     return x.astype(np.float32), y.astype(np.float32)
 
 
 def _to_frame(points: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Points (P, 2) around the face's centre -> where they are in the frame."""
+    """Points (P, 2) relative to the centre of the face -> points in the frame."""
     dx, dy, angle, size = head
     c, s = size * np.cos(angle), size * np.sin(angle)
     return points @ np.array([[c, s], [-s, c]]) + (_CENTRE[0] + dx, _CENTRE[1] + dy)
@@ -173,10 +173,10 @@ def _from_frame(x: np.ndarray, y: np.ndarray, head: np.ndarray) -> tuple[np.ndar
 
 
 def _chin(look: Look, opening: float, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """How far the skin at (u, v) has sunk with the jaw: none above the mouth, most at the chin."""
+    """Downward displacement of the skin at (u, v) by the jaw: 0 above the mouth, largest at the chin."""
     chin, mouth = look.height, look.mouth_y
     down = np.clip((v - mouth) / (chin - mouth), 0, 1)
-    fade = np.clip((chin + 22 - v) / 18, 0, 1)  # the neck stays where it is
+    fade = np.clip((chin + 22 - v) / 18, 0, 1)  # the neck does not move
     across = 1 / (1 + np.square(np.square(u / look.width)))
     return (_JAW * opening) * down * fade * across
 

@@ -1,4 +1,4 @@
-"""Sentences for the speakers of mini LRS3: templates and word lists of our own."""
+"""Sentences for the speakers of mini LRS3: templates and word lists of this project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 SPLITS = ("pretrain", "trainval", "test")
-_SHARES = (0.7, 0.85, 1.0)  # of all possible sentences that belong to each split, cumulated
+_SHARES = (0.7, 0.85, 1.0)  # cumulative shares of all possible sentences by split
 
 _TEMPLATES = (
     "{who} {verb} the {adj} {thing} {place} {when}.",
@@ -54,7 +54,7 @@ _CHOICES = {slot: tuple(words.split("|")) for slot, words in _WORDS.items()}
 
 
 def sentence(split: str, draw: np.random.Generator) -> str:
-    """A random sentence of a split; the same words never make a sentence of another split."""
+    """A random sentence of a split; no sentence is in two splits."""
     while True:
         template = _TEMPLATES[draw.integers(len(_TEMPLATES))]
         text = re.sub(r"\{(\w+)\}", lambda slot: _word(slot[1], draw), template)
@@ -64,7 +64,7 @@ def sentence(split: str, draw: np.random.Generator) -> str:
 
 
 def split_of(text: str) -> str:
-    """The split to which a sentence belongs: decided by its letters alone."""
+    """The split of a sentence, by a hash of its letters."""
     share = zlib.crc32(text.lower().encode()) / 2**32
     return next(split for split, top in zip(SPLITS, _SHARES, strict=True) if share < top)
 

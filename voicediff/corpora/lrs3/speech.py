@@ -1,4 +1,4 @@
-"""Speech of mini LRS3: espeak-ng says a sentence and tells when each phoneme sounds."""
+"""Speech of mini LRS3: espeak-ng synthesises a sentence with the times of its phonemes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _WORD, _PHONEME = 1, 7  # types of events
 
 @dataclass(frozen=True)
 class Voice:
-    """How a speaker sounds.
+    """The voice of a speaker.
 
     Attributes:
         name: espeak-ng's language and variant, e.g. "en-us+m3".
-        pitch, range: espeak-ng's scales, 0 to 99; 50 is the variant's own.
+        pitch, range: espeak-ng's scales, 0 to 99; 50 is the default of the variant.
         rate: words per minute.
         size: factor on all frequencies (a shorter vocal tract above 1).
         tilt: dB per octave added around 1 kHz.
@@ -43,7 +43,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Phone:
-    """A phoneme in espeak-ng's letters without stress marks ("" is a pause), or a word; seconds."""
+    """A phoneme in espeak-ng's notation without stress marks ("" is a pause), or a word; times in s."""
 
     name: str
     start: float
@@ -52,7 +52,7 @@ class Phone:
 
 @dataclass(frozen=True)
 class Speech:
-    """A spoken text: `sound` (N,) float32 at 16 kHz, when each phoneme and each word sounds."""
+    """Synthesised speech: `sound` (N,) float32 at 16 kHz, times of phonemes and words."""
 
     sound: np.ndarray
     phones: tuple[Phone, ...]
@@ -60,14 +60,14 @@ class Speech:
 
 
 def speak(text: str, voice: Voice) -> Speech:
-    """Say `text`, with a peak of 0.5.
+    """Synthesise `text` with a peak of 0.5.
 
-    The same text and voice give the same samples, whatever was said before. espeak-ng has one
-    state per process: do not call this from several threads. Raises ConfigError
-    without `espeakng-loader` and DataError for an unknown voice.
+    Equal text and voice give equal samples, regardless of earlier calls. espeak-ng has one state per
+    process, so this is not thread-safe. Raises ConfigError without `espeakng-loader` and DataError for
+    an unknown voice.
     """
     raw, phones, words, rate = _synthesise(text, voice)
-    # played faster by `size` and spoken slower by it: higher formants at the same speed
+    # resampled to be faster by `size`, spoken slower by `size`: higher formants at equal rate
     sound = _tilted(soxr.resample(raw, rate * voice.size, SAMPLE_RATE), voice.tilt)
     sound = (0.5 / max(np.abs(sound).max(), 1e-6) * sound).astype(np.float32)
     seconds = 1 / (rate * voice.size)
@@ -132,12 +132,12 @@ def _synthesise(
         spoken = text.encode()
         library.espeak_Synth(spoken, len(spoken) + 1, 0, 1, 0, _UTF8, None, None)
     if not chunks:
-        raise DataError(f"espeak-ng: said nothing for {text!r}")
+        raise DataError(f"espeak-ng: no sound for {text!r}")
     return np.concatenate(chunks), phones, words, rate
 
 
 def _phones(marks: list[tuple[str, int]], samples: int, seconds: float) -> tuple[Phone, ...]:
-    """Events as phones; marks that are no sound of their own (";") lengthen the one before."""
+    """Events as phones; marks without sound (";") extend the previous phone."""
     named = [("" if name.startswith("_") else name.strip("',%=|_;?"), at) for name, at in marks]
     named = [new for new, old in zip(named, marks, strict=True) if new[0] or "_" in old[0]]
     ends = [at for _, at in named[1:]] + [samples]
@@ -166,10 +166,10 @@ def _tilted(sound: np.ndarray, tilt: float) -> np.ndarray:
 
 @contextmanager
 def _fresh_library() -> Iterator[tuple[ctypes.CDLL, int]]:
-    """espeak-ng in its first state, and its sample rate.
+    """espeak-ng in its initial state, and its sample rate.
 
-    Flutter and noise go on from one sentence to the next in the library's own variables, which
-    its termination does not reset; loading it again does (1 ms).
+    The library keeps the state of flutter and noise in static variables, which its termination does
+    not reset; loading it again does (1 ms).
     """
     loader = require("espeakng_loader", purpose=_PURPOSE)
     try:

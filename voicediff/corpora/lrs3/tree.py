@@ -1,4 +1,4 @@
-"""Mini LRS3 on the disk: LRS3's folders with mp4 and txt, or ready crops in their place."""
+"""Mini LRS3 on disk: the folders of LRS3 with mp4 and txt, or prepared crops instead of mp4."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SIDECAR = ".boxes.json"
 
 
 def write_planned(root: str | Path, plan: ClipPlan, video: bool) -> int:
-    """Make one clip below `root` unless it is there, and return its number of frames (0: was there).
+    """Generate one clip below `root` and return its number of frames; 0 if it exists already.
 
-    With `video` it is `<clip>.mp4`, else `<clip>.npz` with the crops drawn directly (ten times as
-    fast); `<clip>.txt` as in LRS3 and `<clip>.boxes.json` with the mouth boxes lie beside it.
+    With `video` it is `<clip>.mp4`, else `<clip>.npz` with the crops drawn directly (ten times
+    faster); also `<clip>.txt` as in LRS3 and `<clip>.boxes.json` with the mouth boxes.
     """
     base = Path(root) / plan.path
     target = base.with_suffix(".mp4" if video else ".npz")
@@ -47,12 +47,12 @@ def features(clip: MiniClip) -> Clip:
 
 
 def sidecar(clip: MiniClip) -> dict:
-    """What is known about the pictures: mouth boxes (left, top, width, height) by frame."""
+    """Exact mouth boxes (left, top, width, height) by frame."""
     return {"fps": FPS, "mouth": [[round(float(v), 2) for v in box] for box in clip.boxes]}
 
 
 def transcript(clip: MiniClip) -> str:
-    """LRS3's text file: the sentence in capitals, and the words' times in the pretrain part."""
+    """LRS3's text file: the sentence in capitals, and in the pretrain split the times of the words."""
     letters = "".join(c for c in clip.text.upper() if c.isalnum() or c in " '")
     lines = [f"Text:  {letters}", "Conf:  5"]
     if clip.plan.split == "pretrain":
@@ -64,7 +64,7 @@ def transcript(clip: MiniClip) -> str:
 
 
 def write_video(path: str | Path, clip: MiniClip) -> None:
-    """H.264 at 25 fps and AAC at 16 kHz in an mp4, whole or not at all, the same bytes each time."""
+    """H.264 at 25 fps and AAC at 16 kHz in an mp4, written atomically; the bytes are repeatable."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
@@ -80,7 +80,7 @@ def _encode(container: av.container.OutputContainer, clip: MiniClip) -> None:
     picture = container.add_stream("libx264", rate=FPS)
     picture.width = picture.height = 224
     picture.pix_fmt = "yuv420p"
-    # presets with macroblock-tree rate control gave other bytes from run to run
+    # with macroblock-tree rate control the bytes differed from run to run
     picture.options = {"crf": "20", "preset": "superfast", "threads": "1"}
     sound = container.add_stream("aac", rate=SAMPLE_RATE)
     sound.bit_rate = 64000

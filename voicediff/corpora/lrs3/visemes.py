@@ -1,4 +1,4 @@
-"""How lips move while phonemes sound: visual targets, coarticulation, and their imprecision."""
+"""Lip movements from phonemes: visual targets, coarticulation, and random deviations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicediff.corpora.lrs3.speech import Phone
 RATE = 200  # Hz of the lip trajectories before they are sampled at the frames
 _SMOOTH = 0.070 / 2.355  # s; Gaussian of 70 ms full width at half maximum
 
-# opening (0 closed .. 1), width (-1 narrow .. 1 spread), rounding (0 .. 1), teeth seen (0 .. 1)
+# opening (0 closed .. 1), width (-1 narrow .. 1 spread), rounding (0 .. 1), visible teeth (0 .. 1)
 Target = tuple[float, float, float, float]
 _REST = (0.03, 0.0, 0.0, 0.0)
 _VOWELS = {
@@ -62,14 +62,14 @@ _POSTALVEOLAR = ("tS", "dZ")
 
 @dataclass(frozen=True)
 class Articulation:
-    """How exactly and how strongly someone moves the lips in one clip.
+    """Precision and strength of the lip movements in one clip.
 
     Attributes:
         gain: factor on opening, width and rounding.
-        offset: seconds by which the whole picture lags behind the sound.
-        jitter: standard deviation of each phoneme's own displacement, seconds.
-        lead: seconds by which rounding and width come before the sound (opening: a third of it).
-        spread: standard deviation of each target's own gain.
+        offset: seconds by which the video lags behind the sound.
+        jitter: standard deviation of the displacement of each phoneme, seconds.
+        lead: seconds by which rounding and width precede the sound (opening: a third of it).
+        spread: standard deviation of the gain of each target.
     """
 
     gain: float = 1.0
@@ -81,7 +81,7 @@ class Articulation:
 
 @dataclass(frozen=True)
 class Lips:
-    """Lip shape at each frame, each (T,): see the ranges at the top of the targets."""
+    """Lip shape at each frame, each (T,): for ranges see `Target`."""
 
     opening: np.ndarray
     width: np.ndarray
@@ -98,8 +98,8 @@ def lip_motion(
 ) -> Lips:
     """Lip shapes in the middle of each frame; frame k lasts from k / fps to (k + 1) / fps.
 
-    Each phoneme's target, displaced and scaled at random, holds while it sounds; a Gaussian of
-    70 ms full width makes the movement. Bilabials close whatever their neighbours are.
+    The target of each phoneme, randomly displaced and scaled, holds for its duration; a Gaussian of
+    70 ms full width at half maximum smooths the trajectories. Bilabials always close the lips.
     """
     length = int(np.ceil(frames / fps * RATE)) + 1
     times = np.arange(length) / RATE
@@ -125,7 +125,7 @@ def lip_motion(
 
 
 def _segments(phones: Sequence[Phone]) -> Iterator[tuple[Phone, tuple[float, float], Target]]:
-    """(phone, (start, end), target): one segment a phoneme, two for a diphthong."""
+    """(phone, (start, end), target): one segment per phoneme, two for a diphthong."""
     for phone in phones:
         targets = _targets(phone.name)
         edges = np.linspace(phone.start, phone.end, len(targets) + 1)
