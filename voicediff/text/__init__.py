@@ -1,4 +1,4 @@
-"""Text of songs: Hangul arithmetic, pronunciation, phones and token lists."""
+"""Lyrics: Hangul decomposition, pronunciation, phones and token lists."""
 
 from voicediff.text.tokenizers import Tokenizer, load_tokenizer
 

@@ -1,4 +1,7 @@
-"""Arithmetic of Hangul: a syllable is lead, vowel and tail, 0xAC00 + (19 x 21 x 28 of them in order)."""
+"""Composition and decomposition of Hangul syllables.
+
+A syllable is lead, vowel and tail; Unicode orders the 19 x 21 x 28 combinations from U+AC00 on.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def decompose(syllable: str) -> tuple[str, str, str]:
 
 
 def compose(lead: str, vowel: str, tail: str = "") -> str:
-    """(`ㄱ`, `ㅏ`, `ㅇ`) -> `강`. Raises DataError for letters that stand elsewhere."""
+    """(`ㄱ`, `ㅏ`, `ㅇ`) -> `강`. Raises DataError for letters in a wrong position."""
     if lead not in tuple(LEADS) or vowel not in tuple(VOWELS) or tail not in TAILS:
         raise DataError(f"{lead!r} {vowel!r} {tail!r}: do not make a Hangul syllable")
     place = LEADS.index(lead) * len(VOWELS) + VOWELS.index(vowel)
@@ -35,7 +38,7 @@ def compose(lead: str, vowel: str, tail: str = "") -> str:
 
 
 def conjoining(syllable: str) -> tuple[str, str, str]:
-    """The three parts as conjoining jamo, in which a lead and a tail are different characters.
+    """The three parts as conjoining jamo, where leads and tails are different characters.
 
     The silent lead `ᄋ` and a missing tail are "".
     """
@@ -48,7 +51,7 @@ def conjoining(syllable: str) -> tuple[str, str, str]:
 
 
 def conjoining_letters() -> tuple[list[str], list[str], list[str]]:
-    """All leads that sound, all vowels and all tails as conjoining jamo."""
+    """All leads except the silent one, all vowels and all tails as conjoining jamo."""
     leads = [chr(_LEAD + i) for i, letter in enumerate(LEADS) if letter != "ㅇ"]
     vowels = [chr(_VOWEL + i) for i in range(len(VOWELS))]
     tails = [chr(_TAIL + i) for i in range(1, len(TAILS))]

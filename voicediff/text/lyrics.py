@@ -1,4 +1,4 @@
-"""Lyrics as people write them, made into syllables that a note can take."""
+"""Parsing of lyrics into one syllable per note."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from voicediff.errors import DataError
 from voicediff.text import hangul
 from voicediff.text.numbers import readings, spell_out
 
-#: marks that hold the former syllable over one more note
+#: marks that hold the previous syllable over one more note
 SLURS = "-ー－"
-#: signs that are read aloud, each in more than one way
+#: signs that are read aloud, each with more than one reading
 _READ_ALOUD = "%℃°$€£¥₩&"
 
 
 @dataclass(frozen=True)
 class Sung:
-    """What one note sings: a Hangul syllable, or "-" to hold the former one.
+    """The lyric of one note: a Hangul syllable, or "-" to hold the previous one.
 
-    `word` says that a word begins here; `line` is the number of the line in its file, from 1.
+    `word` is True where a word begins; `line` is the line number in the file, from 1.
     """
 
     text: str
@@ -39,7 +39,7 @@ def parse_line(line: str, at: str = "lyrics", number: int = 1) -> list[Sung]:
     where a number or a sign has two readings.
     """
     written = unicodedata.normalize("NFC", line)
-    _refuse_letters(written, f"{at}:{number}")
+    _reject_letters(written, f"{at}:{number}")
     try:
         line = spell_out(written)
     except DataError as error:
@@ -72,9 +72,9 @@ def read_lyrics(path: str | Path) -> list[list[Sung]]:
 
 
 def numbers_of(path: str | Path) -> list[str]:
-    """What each number of a words file is sung as, a line of text each.
+    """The reading of each number in a lyrics file, one line of text each.
 
-    Lines that `parse_line` refuses are left out. Raises DataError for files that cannot be read.
+    Lines that `parse_line` rejects are left out. Raises DataError for unreadable files.
     """
     found = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -98,8 +98,8 @@ def read_text(path: str | Path) -> str:
         ) from error
 
 
-def _refuse_letters(line: str, at: str) -> None:
-    """DataError for the first letter or sign that is read aloud and is no Hangul and no digit."""
+def _reject_letters(line: str, at: str) -> None:
+    """Raise DataError for the first pronounced character that is neither Hangul nor a digit."""
     for column, character in enumerate(line):
         sung = hangul.is_syllable(character) or character.isdecimal() or character in SLURS
         if (character.isalnum() and not sung) or character in _READ_ALOUD:
@@ -107,7 +107,7 @@ def _refuse_letters(line: str, at: str) -> None:
 
 
 def _complaint(line: str, column: int) -> str:
-    """What is wrong with the letter at `column`, with the word around it."""
+    """The error message for the letter at `column`, with the word that contains it."""
     start = line.rfind(" ", 0, column) + 1
     word = line[start:].split()[0]
     letter = line[column]

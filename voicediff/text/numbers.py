@@ -1,4 +1,4 @@
-"""Numbers as Korean reads them aloud: Sino-Korean, or native numerals before counters."""
+"""Readings of numbers in Korean: Sino-Korean, or native numerals before counters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MONTHS = {6: "유", 10: "시"}
 _ABOUT = (
     "",
     *"한두 두세 서너 네댓 대여섯 예닐곱 일고여덟 여덟아홉".split(),
-)  # from one to the next
-# counters that want native numerals, and what begins like them but does not
+)  # approximate numbers, "n or n + 1"
+# counters after native numerals; the look-aheads exclude words that begin like them
 _NATIVE = re.compile(
     "개(?! ?월| ?국|년|소|교)|달(?!러)|시(?!즌)|통(?!신)|명(?!제)|병(?!동)|해(?!리)|마리|사람|살|송이|그루|잔|채|"
     "켤레|벌|자루|군데|가지|걸음|밤|알|톨|판|줄|쌍|그릇|숟가락|조각|다발|바퀴|방울|줌|칸|척"
 )
-# counters before which both kinds are read, with another meaning or as one likes
+# counters that follow both kinds of numerals
 _EITHER = re.compile("번(?!지|가|길|선|호|째)|대(?!양|륙|손|조)|권(?!역)|장(?!조)")
 _GROUPED = r"\d+(?:,\d{3}(?!\d))*"
 _NUMBER = re.compile(
@@ -52,7 +52,7 @@ def sino(number: int) -> str:
 
 
 def native(number: int) -> str:
-    """21 -> 스물한, the form that stands before a counter; 1 to 99."""
+    """21 -> 스물한, the form before a counter; 1 to 99."""
     if number == 20:
         return "스무"
     tens, ones = divmod(number, 10)
@@ -60,11 +60,12 @@ def native(number: int) -> str:
 
 
 def spell_out(text: str) -> str:
-    """`text` with every number written as it is read: `3마리` -> `세마리`, `6월` -> `유월`.
+    """Replace every number in `text` by its reading: `3마리` -> `세마리`, `6월` -> `유월`.
 
     Ranges (`3~4명` -> `서너명`), decimals, dates with a dot (`6·25`) and telephone numbers are
-    known. A leading zero or more than 20 digits are read digit by digit. A hyphen between digits
-    is a blank. Raises DataError where two readings are usual (`3번` is 세번 or 삼번).
+    supported. Numbers with a leading zero or more than 20 digits are read digit by digit. A hyphen
+    between digits is read as a space. Raises DataError where two readings are usual (`3번` is 세번
+    or 삼번).
     """
     text = _JOINING.sub(" ", text)
     pieces, end = [], 0
@@ -76,7 +77,7 @@ def spell_out(text: str) -> str:
 
 
 def readings(text: str) -> list[tuple[str, str]]:
-    """Each number of `text` with its counter, and how it is read: (`3마리`, `세마리`).
+    """Each number of `text` with its counter, and its reading: (`3마리`, `세마리`).
 
     Raises DataError as `spell_out` does.
     """
@@ -107,7 +108,7 @@ def _read(match: re.Match[str], text: str) -> str:
 
 
 def _date(first: str, *rest: str) -> str:
-    """The day of a historic event is read digit by digit: 6·25 [육이오], but 12·12 [십이십이]."""
+    """Dates of historic events: the day is read digit by digit (6·25 [육이오], but 12·12 [십이십이])."""
     read = sino if len(first) > 1 else lambda number: _one_by_one(str(number))
     return sino(int(first)) + "".join(read(int(number)) for number in rest)
 
@@ -123,14 +124,14 @@ def _whole(digits: str, after: str) -> str:
 
 
 def _range(low: int, high: int, match: re.Match[str], after: str) -> str:
-    """`3~4` before a counter: 서너 or 삼사; numbers further apart with 에서 between them."""
-    beside = high == low + 1 and 1 <= low <= 8
+    """`3~4` before a counter: 서너 or 삼사; with a larger interval, 에서 is inserted."""
+    adjacent = high == low + 1 and 1 <= low <= 8
     if _EITHER.match(after) and not _decade(high, after):
         raise DataError(f"'{match.group()}{after[0]}' has two readings; write it in Hangul")
     if _counts_in_native(high, after):
         first = native(low) if _has_native(low) else sino(low)
-        return _ABOUT[low] if beside else f"{first}에서 {native(high)}"
-    if beside and not after.startswith("월"):
+        return _ABOUT[low] if adjacent else f"{first}에서 {native(high)}"
+    if adjacent and not after.startswith("월"):
         return sino(low) + sino(high)
     month = after.startswith("월")
     return "에서 ".join(_MONTHS.get(n, sino(n)) if month else sino(n) for n in (low, high))
@@ -159,7 +160,7 @@ def _value(digits: str) -> int:
 
 
 def _group(number: int) -> str:
-    """1..9999 without its myriad; 일 is dropped before 십, 백 and 천."""
+    """1 to 9999 without the unit of ten thousands; 일 is omitted before 십, 백 and 천."""
     words = ""
     for unit, name in ((1000, "천"), (100, "백"), (10, "십"), (1, "")):
         digit, number = divmod(number, unit)

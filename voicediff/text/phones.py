@@ -1,7 +1,7 @@
-"""The phones of the Children's Song Dataset (Choi et al. 2020), syllable by syllable.
+"""The phones of the Children's Song Dataset (Choi et al. 2020), by syllables.
 
-A syllable of its `txt` files is written `g_w_a_ng`. The glides `y` and `w` are merged with their
-vowel before anything is timed: the syllable is onset `g`, nucleus `wa`, coda `ng`.
+Its `txt` files write a syllable as `g_w_a_ng`. The glides `y` and `w` are merged with the following
+vowel: the syllable has onset `g`, nucleus `wa`, coda `ng`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ GLIDES = ("y", "w")
 VOWELS = tuple("a ae eo e o u eu ui i oe".split())
 #: the 32 symbols of the corpus
 PHONES = (*CONSONANTS, *GLIDES, *VOWELS)
-#: what a syllable turns around: the vowels and every glide-vowel pair that Hangul can write
+#: possible nuclei: the vowels and every glide-vowel pair of Hangul
 NUCLEI = (*VOWELS, *"ya yae yeo ye yo yu wa wae weo we wi".split())
 
 _LEADS = dict(zip(hangul.LEADS, "g kk n d tt r m b pp s ss - j jj ch k t p h".split(), strict=True))
@@ -28,7 +28,7 @@ _VOWELS = dict(
         strict=True,
     )
 )
-# the seven codas Korean can sound, by the letters that write them
+# the seven spoken codas of Korean, by written letter
 _CODAS = {
     letter: phone
     for phone, letters in {
@@ -61,8 +61,8 @@ class Syllable:
 def parse(phones: Sequence[str], at: str = "phones") -> Syllable:
     """(`g`, `w`, `a`, `ng`) -> Syllable((`g`,), `wa`, (`ng`,)).
 
-    Nuclei that are merged already are taken as they are. Raises DataError that begins with `at`
-    for an unknown phone and for a syllable that has not exactly one vowel.
+    Merged nuclei are accepted. Raises DataError with the prefix `at` for an unknown phone and for a
+    syllable without exactly one vowel.
     """
     for phone in phones:
         if phone not in PHONES and phone not in NUCLEI:
@@ -78,7 +78,7 @@ def parse(phones: Sequence[str], at: str = "phones") -> Syllable:
 
 
 def split_glide(syllable: Syllable) -> tuple[str, ...]:
-    """The corpus' way to write it: (`g`, `w`, `a`, `ng`)."""
+    """The notation of the corpus: (`g`, `w`, `a`, `ng`)."""
     nucleus = (syllable.nucleus,)
     if syllable.nucleus not in VOWELS:
         nucleus = (syllable.nucleus[0], syllable.nucleus[1:])
@@ -86,9 +86,9 @@ def split_glide(syllable: Syllable) -> tuple[str, ...]:
 
 
 def to_hangul(syllable: Syllable) -> str:
-    """A Hangul syllable that sounds like this: (`g`, `wa`, `ng`) -> `광`.
+    """A Hangul syllable with this pronunciation: (`g`, `wa`, `ng`) -> `광`.
 
-    Raises DataError for clusters of consonants, which Hangul cannot write.
+    Raises DataError for consonant clusters, which Hangul cannot write.
     """
     leads = {phone: letter for letter, phone in _LEADS.items()} | {"l": "ㄹ", "": "ㅇ"}
     vowels = {phone: letter for letter, phone in _VOWELS.items()}
@@ -102,15 +102,15 @@ def to_hangul(syllable: Syllable) -> str:
 
 
 def vowel(nucleus: str) -> str:
-    """The part of a nucleus that can be held: `wa` -> `a`, `ui` -> `i`."""
+    """The sustained vowel of a nucleus: `wa` -> `a`, `ui` -> `i`."""
     held = nucleus if nucleus in VOWELS else nucleus[1:]
     return "i" if held == "ui" else held
 
 
 def from_spoken(text: str) -> list[Syllable]:
-    """Syllables of Hangul that is written as it sounds (after `pronounce`).
+    """Syllables of Hangul in phonetic spelling (the output of `pronounce`).
 
-    A ㄹ after a ㄹ is one long `l`, as the corpus writes it.
+    ㄹ after ㄹ becomes `l` after `l`, as in the corpus.
     """
     found: list[Syllable] = []
     for character in text:

@@ -1,7 +1,7 @@
-"""How Korean sounds: the sound changes between letters, and how often they err.
+"""Korean grapheme-to-phone conversion, and phone error rates.
 
-There are two pronouncers: `rules`, the articles of the Standard Pronunciation (no package needed),
-and `g2pk` (Park 2019), which takes word classes from MeCab and is installed by `voicediff[g2pk]`.
+There are two pronouncers: `rules`, the articles of the Standard Pronunciation (needs no package), and
+`g2pk` (Park 2019), which uses word classes from MeCab and is installed by `voicediff[g2pk]`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST = 400  # characters of a line; lyric lines have some 20
 
 
 def pronouncer_name(pronouncer: Pronouncer = "rules") -> str:
-    """The pronouncer and its version, kept with every token list: `rules 1`, `g2pk 0.9.4`.
+    """The pronouncer and its version, stored with every token list: `rules 1`, `g2pk 0.9.4`.
 
     Raises ConfigError for an unknown pronouncer.
     """
@@ -33,11 +33,11 @@ def pronouncer_name(pronouncer: Pronouncer = "rules") -> str:
 
 @lru_cache(maxsize=20000)
 def pronounce(line: str, pronouncer: Pronouncer = "rules") -> str:
-    """A lyric line written as it sounds, syllable for syllable: `같이 가` -> `가치 가`.
+    """A lyric line in phonetic spelling, syllable by syllable: `같이 가` -> `가치 가`.
 
-    Codas move across spaces, as they do in singing; so the line is the unit, never a whole song.
-    Raises DataError for anything but Hangul and spaces, and where a pronouncer returns other
-    syllables than Hangul or another number of them; ConfigError where g2pk cannot be loaded.
+    Codas move across spaces, as in singing, but not across lines. Raises DataError for anything but
+    Hangul and spaces, and if the pronouncer returns other characters or another number of
+    syllables; ConfigError if g2pk cannot be loaded.
     """
     wrong = [c for c in line if not (c == " " or hangul.is_syllable(c))]
     if wrong:
@@ -49,7 +49,7 @@ def pronounce(line: str, pronouncer: Pronouncer = "rules") -> str:
     spoken = korean.speak(line) if pronouncer == "rules" else _by_g2pk(line, pronouncer)
     kept = [c == " " or hangul.is_syllable(c) for c in spoken]
     if len(spoken.replace(" ", "")) != len(line.replace(" ", "")) or not all(kept):
-        raise DataError(f"{line!r}: {pronouncer} makes {spoken!r} of it; write it as it is sung")
+        raise DataError(f"{line!r}: {pronouncer} returns {spoken!r}; write it as it is sung")
     return spoken
 
 
@@ -61,12 +61,12 @@ def _by_g2pk(line: str, pronouncer: Pronouncer) -> str:
 
 
 def phones_of(line: str, pronouncer: Pronouncer = "rules") -> list[Syllable]:
-    """The phones of a written lyric line, one entry for each Hangul syllable."""
+    """The phones of a lyric line, one entry for each Hangul syllable."""
     return from_spoken(pronounce(line, pronouncer))
 
 
 def phone_errors(reference: Sequence[str], found: Sequence[str]) -> int:
-    """Levenshtein distance: least number of phones inserted, dropped or replaced."""
+    """Levenshtein distance: minimum number of insertions, deletions and substitutions."""
     row = list(range(len(found) + 1))
     for i, wanted in enumerate(reference, start=1):
         before, row[0] = row[0], i

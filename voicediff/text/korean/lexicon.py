@@ -1,20 +1,19 @@
-"""What the spelling of Korean does not say: words whose parts sound in another way than letters.
+"""Korean words whose pronunciation does not follow from their spelling.
 
-A mark stands before the syllable whose onset it changes:
+A mark precedes the syllable whose onset it changes:
 
     +  the onset is tense            문+고리 [문꼬리]     articles 24, 26, 27, 28
     ~  ㄴ is inserted                솜~이불 [솜니불]     articles 29, 30
-    |  two words meet                맛|없 [마덥]         article 15, no palatalisation
+    |  word boundary                 맛|없 [마덥]         article 15, no palatalisation
     *  ㄹ becomes ㄴ                 의견*란 [의견난]     article 20, exceptions
 
-An entry applies at the beginning of a word, or where the word ends after it or goes on with a
+An entry applies at the beginning of a word, and where the word ends after it or continues with a
 particle (`MAY_FOLLOW`). Entries that begin with `^` apply anywhere, those that end with `$` only
-where the word ends or goes on with a particle.
+where the word ends or continues with a particle.
 
-The lists hold frequent words and are not complete. What they cannot know: words that are spelled
-alike and pronounced apart (`잠자리`, a place to sleep or a dragonfly; `신고`, wearing or a report;
-`안다`, to hug or to know); proper names; compounds of the moment. Of two readings, the lists hold
-the one that is likelier in a song.
+The lists contain frequent words and are not complete. They cannot distinguish homographs (`잠자리`,
+a place to sleep or a dragonfly; `신고`, wearing or a report; `안다`, to hug or to know), and miss
+proper names and new compounds. For homographs they have the reading that is likelier in a song.
 """
 
 from __future__ import annotations

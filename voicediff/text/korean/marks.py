@@ -1,4 +1,4 @@
-"""Where a line needs what its spelling does not say: marks of the word lists and of verb endings."""
+"""Marks of pronunciations that the spelling does not show, from word lists and verb endings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicediff.text.korean.lexicon import APART, INSERT, MARKS, TENSE
 
 @dataclass(frozen=True)
 class _Entry:
-    """A word of the lists: marks by their place in it, and where it applies."""
+    """A word of the lists: marks by their index in the word, and where it applies."""
 
     word: str
     marks: dict[int, str]
@@ -105,7 +105,7 @@ def _modifier_patterns() -> Iterator[str]:
 
 
 def _insertion_patterns() -> Iterator[str]:
-    """Article 29, second supplement: two words that are sung as one."""
+    """Article 29, second supplement: two words pronounced as one."""
     glides = _syllables("ㅇ", "ㅣㅑㅕㅛㅠㅖㅒ")
     coda = _syllables(tails="".join(hangul.TAILS[1:]))
     yield f"(?<![가-힣])못(?: (?={glides})|(?={_any(lexicon.VERBS_AFTER_NOT)}))"

@@ -1,8 +1,8 @@
 """The articles of the Standard Pronunciation (표준 발음법), one function each.
 
-Korean is written by the parts of its words, and what is said where two syllables meet follows from
-the coda of the first and the onset of the second. Every function takes such a `Joint` and returns
-it as it sounds by one article; `speak` sends each joint of a line through all of them in order.
+Korean spelling is morphophonemic: the pronunciation at a syllable boundary follows from the coda
+before it and the onset after it. Every function takes such a `Joint` and returns it after one
+article; `speak` applies all articles in order to each joint of a line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voicediff.text.korean import lexicon
 from voicediff.text.korean.lexicon import APART, INSERT, NASAL, TENSE
 from voicediff.text.korean.marks import find_marks
 
-#: a line's pronunciation changes only with this number
+#: increased with every change of the pronunciation of any line
 VERSION = "1"
 
 _LETTER = "@"  # the name of a letter before a vowel, article 16
@@ -27,7 +27,7 @@ _LETTERS = re.compile("|".join(LETTER_NAMES))
 _TENSE = dict(zip("ㄱㄷㅂㅅㅈ", "ㄲㄸㅃㅆㅉ", strict=True))
 _ASPIRATED = dict(zip("ㄱㄷㅂㅈ", "ㅋㅌㅍㅊ", strict=True))
 _NASAL = dict(zip("ㄱㄷㅂ", "ㅇㄴㅁ", strict=True))
-#: the coda that each written coda sounds as, before a consonant and at the end
+#: the spoken coda of each written coda, before a consonant and at the end
 _SPOKEN = {
     letter: spoken
     for spoken, letters in {
@@ -51,7 +51,7 @@ _DOUBLE = dict(
     )
 )
 
-#: before ㅎ within a word: what stays of these codas, and the onset they become
+#: before ㅎ within a word: the remaining coda, and the new onset
 _BEFORE_H = dict(
     zip("ㅈㄵㄺㄼㄾㄿ", (("", "ㅊ"), *"ㄴㅊ ㄹㅋ ㄹㅍ ㄹㅌ ㄹㅍ".split()), strict=True)
 )
@@ -59,9 +59,9 @@ _BEFORE_H = dict(
 
 @dataclass(frozen=True)
 class Joint:
-    """Where two syllables meet: the letters that change, and what decides how.
+    """The boundary of two syllables: the letters that change, and their context.
 
-    `before` and `after` are the written syllables, `blank` says that a word ends between them,
+    `before` and `after` are the written syllables, `blank` is True if a word ends between them,
     `mark` is a mark of the word lists or "".
     """
 
@@ -78,31 +78,31 @@ class Joint:
 
     @property
     def apart(self) -> bool:
-        """Whether a word that has its own meaning follows (article 15)."""
+        """Whether an independent word follows (article 15)."""
         return self.blank or self.mark == APART
 
 
 def speak(line: str) -> str:
-    """`line` as it sounds, e.g. `꽃잎` -> `꼰닙`; blanks stay, every other character is Hangul."""
+    """`line` in phonetic spelling, e.g. `꽃잎` -> `꼰닙`; blanks stay, all else must be Hangul."""
     places = [i for i, character in enumerate(line) if character != " "]
     marks = find_marks(line)
     for match in _LETTERS.finditer(line):
         marks.setdefault(match.end(), _LETTER)
     spoken = [list(article_5(line[i])) for i in places]
     for k, (i, j) in enumerate(itertools.pairwise(places)):
-        coda, spoken[k + 1][0] = _meet(line[i], line[j], j > i + 1, marks.get(j, ""))
+        coda, spoken[k + 1][0] = _boundary(line[i], line[j], j > i + 1, marks.get(j, ""))
         spoken[k][2] = coda
     if spoken:
         spoken[-1][2] = _SPOKEN[spoken[-1][2]]
-    said = list(line)
+    result = list(line)
     for i, parts in zip(places, spoken, strict=True):
-        said[i] = hangul.compose(*_no_glide(*parts))
-    return "".join(said)
+        result[i] = hangul.compose(*_no_glide(*parts))
+    return "".join(result)
 
 
 @lru_cache(maxsize=50000)
-def _meet(before: str, after: str, blank: bool, mark: str) -> tuple[str, str]:
-    """The coda and the onset that are said where two written syllables meet."""
+def _boundary(before: str, after: str, blank: bool, mark: str) -> tuple[str, str]:
+    """The spoken coda and onset at the boundary of two written syllables."""
     coda, onset = hangul.decompose(before)[2], hangul.decompose(after)[0]
     joint = Joint(coda, onset, before, after, blank, mark)
     for article in ARTICLES:
@@ -117,7 +117,7 @@ def article_5(syllable: str) -> tuple[str, str, str]:
 
 
 def _no_glide(lead: str, vowel: str, tail: str) -> tuple[str, str, str]:
-    """Article 5, first exception: 져, 쪄, 쳐 are [저, 쩌, 처], also where ㅈ and ㅊ came to be."""
+    """Article 5, first exception: 져, 쪄, 쳐 are [저, 쩌, 처], also where ㅈ or ㅊ results from another article."""
     return lead, "ㅓ" if vowel == "ㅕ" and lead in "ㅈㅉㅊ" else vowel, tail
 
 
@@ -128,9 +128,9 @@ def article_9(joint: Joint) -> Joint:
 
 def article_10(joint: Joint) -> Joint:
     """밟 is [밥] before a consonant, 넓 is [넙] in 넓죽하다 and 넓둥글다."""
-    trodden = joint.before == "밟"
+    step = joint.before == "밟"
     flat = joint.before == "넓" and joint.after in "죽둥적"
-    return replace(joint, coda="ㅂ") if joint.coda == "ㄼ" and (trodden or flat) else joint
+    return replace(joint, coda="ㅂ") if joint.coda == "ㄼ" and (step or flat) else joint
 
 
 def article_11(joint: Joint) -> Joint:
@@ -140,7 +140,7 @@ def article_11(joint: Joint) -> Joint:
 
 
 def article_12(joint: Joint) -> Joint:
-    """ㅎ joins ㄱ ㄷ ㅂ ㅈ to ㅋ ㅌ ㅍ ㅊ, makes ㅅ tense and is silent before a vowel."""
+    """ㅎ and ㄱ ㄷ ㅂ ㅈ merge to ㅋ ㅌ ㅍ ㅊ; ㅎ makes ㅅ tense and is silent before a vowel."""
     coda, onset = joint.coda, joint.onset
     if coda not in tuple("ㅎㄶㅀ"):
         return _aspirated_onset(joint)
@@ -181,7 +181,7 @@ def article_14(joint: Joint) -> Joint:
 
 
 def article_15(joint: Joint) -> Joint:
-    """Before a word with its own meaning, what sounds moves: 밭 아래 [바다래], 값있는 [가빈는]."""
+    """Before an independent word the spoken coda moves: 밭 아래 [바다래], 값있는 [가빈는]."""
     coda = _SPOKEN[joint.coda]
     moves = joint.apart and joint.onset == "ㅇ" and coda not in ("", "ㅇ")
     return replace(joint, coda="", onset=coda) if moves else joint
@@ -200,8 +200,8 @@ def article_17(joint: Joint) -> Joint:
     """ㄷ and ㅌ before 이, 여, and ㄷ before 히, 혀 are [ㅈ, ㅊ]: 굳이 [구지], 닫혀 [다처]."""
     if joint.apart or joint.mark == _LETTER or joint.vowel not in "ㅣㅕ":
         return joint
-    heard = {"ㄷㅇ": "ㅈ", "ㅌㅇ": "ㅊ", "ㄷㅎ": "ㅊ", "ㄾㅇ": "ㅊ", "ㄾㅎ": "ㅊ"}
-    onset = heard.get(joint.coda + joint.onset)
+    changes = {"ㄷㅇ": "ㅈ", "ㅌㅇ": "ㅊ", "ㄷㅎ": "ㅊ", "ㄾㅇ": "ㅊ", "ㄾㅎ": "ㅊ"}
+    onset = changes.get(joint.coda + joint.onset)
     stays = "ㄹ" if joint.coda == "ㄾ" else ""
     return replace(joint, coda=stays, onset=onset) if onset else joint
 
@@ -221,7 +221,7 @@ def article_19(joint: Joint) -> Joint:
 
 
 def article_20(joint: Joint) -> Joint:
-    """ㄴ beside ㄹ is [ㄹ]: 난로 [날로], 칼날 [칼랄]; some words have [ㄴㄴ]: 의견란 [의견난]."""
+    """ㄴ next to ㄹ is [ㄹ]: 난로 [날로], 칼날 [칼랄]; some words have [ㄴㄴ]: 의견란 [의견난]."""
     if joint.mark == NASAL and joint.onset == "ㄹ":
         return replace(joint, onset="ㄴ")
     if {joint.coda, joint.onset} == {"ㄴ", "ㄹ"}:
@@ -230,7 +230,7 @@ def article_20(joint: Joint) -> Joint:
 
 
 def article_23(joint: Joint) -> Joint:
-    """ㄱ ㄷ ㅂ ㅅ ㅈ after a coda that sounds [ㄱ, ㄷ, ㅂ] are tense: 국밥 [국빱]."""
+    """ㄱ ㄷ ㅂ ㅅ ㅈ after a coda spoken as [ㄱ, ㄷ, ㅂ] are tense: 국밥 [국빱]."""
     return _tensed(joint) if _SPOKEN[joint.coda] in tuple("ㄱㄷㅂ") else joint
 
 
@@ -246,7 +246,7 @@ def article_25(joint: Joint) -> Joint:
 
 
 def articles_26_to_28(joint: Joint) -> Joint:
-    """What the spelling does not say, by the word lists: 갈등 [갈뜽], 할 것 [할껃], 강가 [강까]."""
+    """Tensing that the spelling does not show, by the word lists: 갈등 [갈뜽], 할 것 [할껃], 강가 [강까]."""
     return _tensed(joint) if joint.mark == TENSE else joint
 
 
@@ -260,7 +260,7 @@ def _tensed(joint: Joint) -> Joint:
     return replace(joint, onset=_TENSE.get(joint.onset, joint.onset))
 
 
-#: in the order in which one makes way for the next
+#: in order of application
 ARTICLES: tuple[Callable[[Joint], Joint], ...] = (
     articles_29_and_30,
     article_16,

@@ -1,9 +1,9 @@
-"""g2pk as the second pronouncer: its rules with the morphology of MeCab, without its faults.
+"""The pronouncer g2pk, with MeCab's morphology and corrections of known errors.
 
-g2pk 0.9.4 imports NLTK and its CMU dictionary to read English words. None is ever given to it here,
-so that it gets an empty dictionary in their place and neither package is needed, nor the network.
-konlpy is among its requirements and never imported. MeCab (python-mecab-ko) is needed: without it
-g2pk knows no verb stems and no modifiers, and the rules of `voicediff.text.korean` know more.
+g2pk 0.9.4 imports NLTK and its CMU dictionary for English words. English never reaches it here, so
+an empty dictionary replaces both, and neither the packages nor a network connection are needed. It
+requires konlpy but never imports it. MeCab (python-mecab-ko) is necessary: without it g2pk
+recognises neither verb stems nor modifiers, and is less accurate than `voicediff.text.korean`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from voicediff.text.korean.lexicon import MAY_FOLLOW
 from voicediff.text.korean.rules import LETTER_NAMES
 
 _ENGLISH = ("nltk", "nltk.corpus")
-# cells of its table that are damaged: these codas before these onsets
+# damaged cells of its table: these codas before these onsets
 _DAMAGED = dict(zip("ᆰᆲᆳᆵᆹᆻ", "ᆨᆯᆯᆸᆸᆮ", strict=True)), "ᄏᄐᄑ"
 
 
 @lru_cache(maxsize=1)
 def converter() -> Callable[[str], str]:
-    """g2pk's converter. Raises ConfigError where g2pk or MeCab is missing or cannot be loaded."""
+    """The converter of g2pk. Raises ConfigError if g2pk or MeCab cannot be loaded."""
     require("mecab", "g2pk", "pronouncer g2pk")
     with _no_english():
         module = require("g2pk.g2pk", purpose="pronouncer g2pk")
@@ -42,7 +42,7 @@ def converter() -> Callable[[str], str]:
 
 @contextmanager
 def _no_english() -> Iterator[None]:
-    """Stand-ins for NLTK while g2pk is imported."""
+    """Replace NLTK by empty modules while g2pk is imported."""
     kept = {name: sys.modules[name] for name in _ENGLISH if name in sys.modules}
     for name in _ENGLISH:
         sys.modules[name] = ModuleType(name)
@@ -57,7 +57,7 @@ def _no_english() -> Iterator[None]:
 
 
 def _letter_names(text: str, descriptive: bool = False, verbose: bool = False) -> str:
-    """Article 16 for the names of letters only, in place of g2pk's, which takes any ㅡ with a coda."""
+    """Article 16 for the names of letters only, in place of g2pk's rule, which matches any ㅡ with a coda."""
     for name in LETTER_NAMES:
         letters = unicodedata.normalize("NFD", name)
         onset = {"ᆿ": "ᄀ", "ᇁ": "ᄇ"}.get(letters[-1], "ᄉ")
@@ -73,7 +73,7 @@ def _repairs() -> Iterator[tuple[str, str, list[Any]]]:
 
 
 class _Idioms:
-    """g2pk's list of exceptions for whole words, not for any letters that look like them."""
+    """g2pk's list of exceptions, applied to whole words only."""
 
     def __init__(self, path: Path):
         lines = path.read_text(encoding="utf-8").splitlines()

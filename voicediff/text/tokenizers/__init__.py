@@ -1,4 +1,4 @@
-"""Token lists at three levels: phones, letters, learned groups of letters."""
+"""Tokenizers: phones, Hangul letters (jamo), and SentencePiece units."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """The tokenizer that `save` left in a folder. Raises DataError, ConfigError for its kind."""
+    """Load a saved tokenizer. Raises DataError, or ConfigError for an unknown kind."""
     path = Path(folder) / "tokenizer.json"
     stored = read_stored(path)
     entry = get("tokenizer", stored["name"], at=str(path))

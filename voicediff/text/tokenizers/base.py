@@ -1,4 +1,4 @@
-"""What every token list has: symbols, their indices, and the roles they play in a syllable."""
+"""Interface of tokenizers: symbols, their indices, and their roles in a syllable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Part = tuple[Role, str]
 
 
 class Sung(Protocol):
-    """What a tokenizer needs to know of a note."""
+    """The attributes of a note that a tokenizer uses."""
 
     start: float
     syllable: str
@@ -31,7 +31,7 @@ class Sung(Protocol):
 
 
 class Song(Protocol):
-    """What a tokenizer needs to know of a score."""
+    """The attributes of a score that a tokenizer uses."""
 
     notes: Sequence[Sung]
 
@@ -39,21 +39,21 @@ class Song(Protocol):
 
 
 class Tokenizer(ABC):
-    """A list of symbols and the way from a score's syllables to them.
+    """A list of symbols and the conversion of a score's syllables to symbols.
 
-    `symbols[0]` is padding, `symbols[1]` the silence of rests. A list is kept with `save` in the
-    folder of an experiment and compared with `load`, so that no model reads another's tokens.
+    `symbols[0]` is padding, `symbols[1]` the silence of rests. `save` stores the list in the folder
+    of an experiment, and `load` compares it, so that a model never receives other tokens.
     """
 
     name: str
     symbols: list[str]
-    #: how text becomes sound; another pronouncer may be set at any time, the symbols are the same
+    #: grapheme-to-phone converter; it may be changed at any time, the symbols do not depend on it
     pronouncer: Pronouncer = "rules"
     pronounced: bool = True
 
     @property
     def g2p(self) -> str:
-        """The pronouncer with its version, e.g. `rules 1`; "" where text stays as written."""
+        """The pronouncer with its version, e.g. `rules 1`; "" if text is not converted."""
         return pronouncer_name(self.pronouncer) if self.pronounced else ""
 
     @property
@@ -62,15 +62,15 @@ class Tokenizer(ABC):
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that change with any symbol."""
+        """Twelve hexadecimal digits that depend on all symbols."""
         text = json.dumps([self.name, self.symbols])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def fit(self, lines: Iterable[str]) -> None:  # noqa: B027
-        """Learn from the training lyrics; most tokenizers have nothing to learn."""
+        """Fit to the training lyrics; does nothing in most tokenizers."""
 
     def encode(self, symbols: Iterable[str]) -> list[int]:
-        """Symbols to indices. Raises DataError with the symbols that are not in the list."""
+        """Symbols to indices. Raises DataError with the unknown symbols."""
         symbols = list(symbols)
         index = {symbol: i for i, symbol in enumerate(self.symbols)}
         missing = sorted(set(symbols) - set(index))
@@ -79,7 +79,7 @@ class Tokenizer(ABC):
         return [index[symbol] for symbol in symbols]
 
     def decode(self, indices: Iterable[int]) -> list[str]:
-        """Indices back to symbols."""
+        """Indices to symbols."""
         return [self.symbols[index] for index in indices]
 
     def save(self, folder: str | Path) -> None:
@@ -88,15 +88,15 @@ class Tokenizer(ABC):
         write_json(Path(folder) / FILE, content)
 
     def load(self, folder: str | Path) -> None:
-        """Take over what `save` wrote; DataError says how a stored list differs from this one.
+        """Load what `save` wrote. Raises DataError with the differences to this list.
 
-        A list that was made with another pronouncer is accepted: its symbols are the same.
+        A list that was made with another pronouncer is accepted, because its symbols are the same.
         """
         path = Path(folder) / FILE
         stored = read_stored(path)
         if stored["name"] != self.name:
             raise DataError(
-                f"{path}: holds {stored['name']!r} tokens, asked for {self.name!r}; name the same"
+                f"{path}: holds {stored['name']!r} tokens, the configuration asks for {self.name!r}; use the same"
             )
         self._compare(path, stored["symbols"])
         if bool(stored["g2p"]) != self.pronounced:
@@ -106,10 +106,10 @@ class Tokenizer(ABC):
             )
 
     def syllables(self, score: Song) -> list[list[Part]]:
-        """(role, symbol) pairs for each note of the score, in singing order.
+        """(role, symbol) pairs of each note of the score, in time order.
 
-        A syllable over several notes keeps its onset on the first and its coda on the last; its
-        vowel is held on all of them. Raises DataError with note and time where a syllable is
+        A syllable over several notes has its onset on the first and its coda on the last; its
+        vowel is sustained on all of them. Raises DataError with note and time where a syllable is
         missing.
         """
         spelled = self.spell(score)
@@ -129,11 +129,11 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def spell(self, score: Song) -> dict[int, list[Part]]:
-        """The whole syllable of each note that begins one, by the note's index."""
+        """The complete syllable of each note that begins one, by the index of the note."""
 
     @abstractmethod
     def hold(self, symbol: str) -> str:
-        """What goes on sounding of a nucleus, e.g. `a` of `wa`."""
+        """The sustained part of a nucleus, e.g. `a` of `wa`."""
 
     def _compare(self, path: Path, stored: list[str]) -> None:
         missing = [symbol for symbol in stored if symbol not in self.symbols]
@@ -144,11 +144,13 @@ class Tokenizer(ABC):
                 f"the stored one lacks {_few(extra)}; use the tokenizer it was trained with"
             )
         if stored != self.symbols:
-            raise DataError(f"{path}: the same symbols in another order; train again")
+            raise DataError(
+                f"{path}: the same symbols in another order; use the tokenizer it was trained with"
+            )
 
 
 def check_syllables(score: Song, indices: Iterable[int]) -> None:
-    """DataError with number and time of the first of these notes that has no syllable."""
+    """Raise DataError with number and time of the first of these notes without a syllable."""
     for index in indices:
         note = score.notes[index]
         if not note.syllable:
@@ -167,7 +169,7 @@ def read_stored(path: Path) -> dict:
     texts = [found["name"], found["g2p"]]
     texts += found["symbols"] if isinstance(found["symbols"], list) else [None]
     if not all(isinstance(text, str) for text in texts):
-        raise DataError(f"{path}: not a token list (other things than text); write it again")
+        raise DataError(f"{path}: not a token list (not all entries are text); write it again")
     return found
 
 

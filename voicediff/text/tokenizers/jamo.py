@@ -1,4 +1,4 @@
-"""Tokens that are letters of Hangul."""
+"""Tokens: letters of Hangul."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from voicediff.text.tokenizers.base import PAD, SILENCE, Part, Song, Tokenizer, 
 
 @register("tokenizer", "jamo")
 class JamoTokenizer(Tokenizer):
-    """Letters of Hangul, leads and tails apart; choose it where no g2p is wanted or trusted.
+    """Letters of Hangul, with different symbols for leads and tails; works without g2p.
 
     Args:
-        pronounced: write lines as they sound before they are taken apart.
-        pronouncer: rules, or g2pk where it is installed.
+        pronounced: convert lines to phonetic spelling first.
+        pronouncer: `rules`, or `g2pk` (needs the package g2pk).
     """
 
     name = "jamo"
@@ -44,13 +44,13 @@ def letters_of(score: Song, tokenizer: Tokenizer) -> dict[int, tuple[str, str, s
 
 
 def roles_of(letters: tuple[str, str, str]) -> list[Part]:
-    """Lead, vowel and tail with their roles; those that are "" are left out."""
+    """Lead, vowel and tail with their roles, without empty ones."""
     pairs = zip(("onset", "nucleus", "coda"), letters, strict=True)
     return [(role, letter) for role, letter in pairs if letter]
 
 
 def held_letter(vowel: str) -> str:
-    """The held part of a conjoining vowel: ㅘ -> ㅏ."""
+    """The sustained part of a conjoining vowel: ㅘ -> ㅏ."""
     vowels = hangul.conjoining_letters()[1]
     held = dict(zip("ㅑㅒㅕㅖㅘㅙㅛㅝㅞㅟㅠㅢ", "ㅏㅐㅓㅔㅏㅐㅗㅓㅔㅣㅜㅣ", strict=True))
     letter = hangul.VOWELS[vowels.index(vowel)]

@@ -1,4 +1,4 @@
-"""Tokens that are phones."""
+"""Tokens: phones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from voicediff.text.tokenizers.base import PAD, SILENCE, Part, Song, Tokenizer, 
 class PhoneTokenizer(Tokenizer):
     """Phones of the Children's Song Dataset, glides merged; the default for singing.
 
-    Pronunciation that the corpus gives is preferred, other syllables are pronounced line by line.
+    Pronunciations annotated in the corpus are used; other syllables are converted line by line.
 
     Args:
-        pronouncer: rules, or g2pk where it is installed.
+        pronouncer: `rules`, or `g2pk` (needs the package g2pk).
     """
 
     name = "phone"
@@ -43,7 +43,7 @@ class PhoneTokenizer(Tokenizer):
 
 
 def _given_phones(score: Song, head: int) -> phones.Syllable | None:
-    """The phones the corpus gives for the syllable that begins at note `head`, slurs included."""
+    """The annotated phones of the syllable that begins at note `head`, slurs included."""
     note = score.notes[head]
     if note.phones is None:
         return None

@@ -1,4 +1,4 @@
-"""Tokens that are learned groups of letters."""
+"""Tokens: SentencePiece units within syllables."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class SentencePieceTokenizer(Tokenizer):
     """Frequent groups of letters within a syllable, learned from the lyrics (Kudo & Richardson 2018).
 
     Args:
-        vocabulary: number of pieces to learn, at the most.
-        pronounced: write lines as they sound before they are taken apart.
-        pronouncer: rules, or g2pk where it is installed.
+        vocabulary: maximum number of pieces.
+        pronounced: convert lines to phonetic spelling first.
+        pronouncer: `rules`, or `g2pk` (needs the package g2pk).
     """
 
     name = "sentencepiece"
@@ -47,7 +47,7 @@ class SentencePieceTokenizer(Tokenizer):
         if not counts:
             raise DataError("sentencepiece: no Hangul in the lyrics; give at least one line")
         letters = [letter for group in hangul.conjoining_letters() for letter in group]
-        counts.update(letters)  # so that every syllable of Korean can be written
+        counts.update(letters)  # so that every Korean syllable can be encoded
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
@@ -66,7 +66,7 @@ class SentencePieceTokenizer(Tokenizer):
             )
         except RuntimeError as error:
             raise DataError(f"sentencepiece: cannot learn from these lyrics: {error}") from error
-        self._take(model.getvalue())
+        self._use(model.getvalue())
 
     def save(self, folder: str | Path) -> None:
         super().save(folder)
@@ -76,7 +76,7 @@ class SentencePieceTokenizer(Tokenizer):
     def load(self, folder: str | Path) -> None:
         path = Path(folder) / "sentencepiece.model"
         try:
-            self._take(path.read_bytes())
+            self._use(path.read_bytes())
         except (OSError, RuntimeError, TypeError) as error:
             raise DataError(f"{path}: no sentencepiece model ({error}); fit it again") from error
         super().load(folder)
@@ -93,7 +93,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _pieces(self, syllable: str) -> list[Part]:
         if not self.model:
-            raise DataError("sentencepiece: nothing learned yet; fit it to lyrics or load a model")
+            raise DataError("sentencepiece: not fitted; fit it to lyrics or load a model")
         vowels = set(hangul.conjoining_letters()[1])
         parts: list[Part] = []
         role: Role = "onset"
@@ -105,7 +105,7 @@ class SentencePieceTokenizer(Tokenizer):
                 parts.append((role, piece))
         return parts
 
-    def _take(self, model: bytes) -> None:
+    def _use(self, model: bytes) -> None:
         import sentencepiece
 
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=model)
