@@ -48,9 +48,9 @@ class UNet(Decoder):
     channel, as the paper's multi-speaker model does).
 
     patch: (bins, frames) folded into channels before the network, so that it runs at a lower rate.
-    frequency_planes: learned input channels that tell a convolution where in frequency it is.
+    frequency_planes: learned input channels that encode the position on the frequency axis.
     normalised_query: softmax over the channels of q, without which the attention can grow unbounded.
-    padded_statistics: let norms and attention see padded frames, as the published weights did.
+    padded_statistics: include padded frames in norms and attention, as the published weights do.
     """
 
     def __init__(
@@ -86,58 +86,49 @@ class UNet(Decoder):
         multiple = 2 ** (self.depth - 1)
         self.multiple = (multiple * patch[0], multiple * patch[1])
         self.full_bins = ceiling(bins, self.multiple[0])
-
-        frames, vector = self.layout.total("frames"), self.layout.total("vector")
-        self.frame_planes = nn.Linear(frames, frame_planes * bins) if frames else None
-        self.vector_map = self.vector_time = None
-        if vector and vector_as == "map":
-            self.vector_map = nn.Sequential(
-                nn.Linear(vector, 4 * vector), nn.Mish(), nn.Linear(4 * vector, bins)
-            )
-        elif vector:
-            self.vector_time = nn.Linear(vector, channels)
-        self.positions = None
-        if frequency_planes:
-            self.positions = nn.Parameter(frequency_positions(frequency_planes, bins))
-        planes = (
-            channels_in * (2 if use_mu else 1)
-            + self.layout.total("maps")
-            + (frame_planes if frames else 0)
-            + (1 if self.vector_map is not None else 0)
-            + frequency_planes
+        frames, folded = self.layout.total("frames"), patch[0] * patch[1]
+        planes = channels_in * (2 if use_mu else 1)
+        planes += self._add_inputs(frame_planes, frequency_planes, vector_as, channels)
+        self.time = time_embedding(channels, time_scale)
+        stages = StageBuilder(
+            blocks, channels, groups, frames, dropout, attention, heads, head_size, normalised_query
         )
-        self.time = nn.Sequential(
-            SinusoidalTime(channels, time_scale),
-            nn.Linear(channels, 4 * channels),
-            nn.Mish(),
-            nn.Linear(4 * channels, channels),
-        )
-
-        def stage(width_in: int, width: int, size: int = blocks, attend: bool = attention) -> Stage:
-            return Stage(
-                [
-                    Block(width if i else width_in, width, channels, groups, frames, dropout)
-                    for i in range(size)
-                ],
-                LinearAttention(width, heads, head_size, normalised_query) if attend else None,
-            )
-
-        folded = patch[0] * patch[1]
-        widths = [channels * multiplier for multiplier in multipliers]
-        ins = [planes * folded, *widths[:-1]]
-        self.down = nn.ModuleList(stage(*pair) for pair in zip(ins, widths, strict=True))
-        self.shrink = nn.ModuleList(nn.Conv2d(w, w, 3, 2, 1) for w in widths[:-1])
-        self.middle = nn.ModuleList(
-            [stage(widths[-1], widths[-1], 1), stage(widths[-1], widths[-1], blocks - 1, False)]
-        )
-        self.up = nn.ModuleList(
-            stage(2 * widths[i], widths[i - 1]) for i in range(len(widths))[:0:-1]
-        )
-        self.grow = nn.ModuleList(nn.ConvTranspose2d(w, w, 4, 2, 1) for w in widths[-2::-1])
+        self._add_levels(planes * folded, [channels * m for m in multipliers], stages)
         self.last = ConvNorm(channels, channels, groups)
         self.out = nn.Conv2d(channels, channels_in * folded, 1)
         if channels_last:
             self.to(memory_format=torch.channels_last)
+
+    def _add_inputs(
+        self, frame_planes: int, frequency_planes: int, vector_as: str, channels: int
+    ) -> int:
+        """The projections of conditions; returns the number of input planes besides x and mu."""
+        frames, vector = self.layout.total("frames"), self.layout.total("vector")
+        self.frame_planes = nn.Linear(frames, frame_planes * self.bins) if frames else None
+        self.vector_map = self.vector_time = self.positions = None
+        if vector and vector_as == "map":
+            self.vector_map = nn.Sequential(
+                nn.Linear(vector, 4 * vector), nn.Mish(), nn.Linear(4 * vector, self.bins)
+            )
+        elif vector:
+            self.vector_time = nn.Linear(vector, channels)
+        if frequency_planes:
+            self.positions = nn.Parameter(frequency_positions(frequency_planes, self.bins))
+        planes = self.layout.total("maps") + (frame_planes if frames else 0) + frequency_planes
+        return planes + (self.vector_map is not None)
+
+    def _add_levels(self, width_in: int, widths: list[int], stages: StageBuilder) -> None:
+        """Stages at each level, downwards, in the middle and upwards, and the resampling between."""
+        ins, low = [width_in, *widths[:-1]], widths[-1]
+        self.down = nn.ModuleList(stages(*pair) for pair in zip(ins, widths, strict=True))
+        self.shrink = nn.ModuleList(nn.Conv2d(w, w, 3, 2, 1) for w in widths[:-1])
+        self.middle = nn.ModuleList(
+            [stages(low, low, blocks=1), stages(low, low, stages.blocks - 1, attention=False)]
+        )
+        self.up = nn.ModuleList(
+            stages(2 * widths[i], widths[i - 1]) for i in range(len(widths))[:0:-1]
+        )
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(w, w, 4, 2, 1) for w in widths[-2::-1])
 
     def prepare(self, mu: Tensor, cond: Conditions, mask: Tensor) -> PreparedUNet:
         frames = ceiling(mu.shape[-1], self.multiple[1])
@@ -201,7 +192,7 @@ class UNet(Decoder):
         return [level[:, None, None].to(dtype) for level in levels]
 
     def _biases(self, states: Tensor | None) -> list[Tensor | None]:
-        """What each block adds at frame rate (B, C, 1, T_l), in the order they run."""
+        """The frame conditions of each block (B, C, 1, T_l), in the order of evaluation."""
         order = [*enumerate(self.down), *((self.depth - 1, stage) for stage in self.middle)]
         order += zip(range(self.depth)[:0:-1], self.up, strict=True)
         if states is None:
@@ -215,8 +206,46 @@ class UNet(Decoder):
         ]
 
 
+def time_embedding(channels: int, scale: float) -> nn.Sequential:
+    """Sinusoidal embedding of t and two layers: (B,) -> (B, channels)."""
+    return nn.Sequential(
+        SinusoidalTime(channels, scale),
+        nn.Linear(channels, 4 * channels),
+        nn.Mish(),
+        nn.Linear(4 * channels, channels),
+    )
+
+
+@dataclass(frozen=True)
+class StageBuilder:
+    """The options that all stages of a U-Net share; `time` is the width of the time embedding."""
+
+    blocks: int
+    time: int
+    groups: int
+    frames: int
+    dropout: float
+    attention: bool
+    heads: int
+    head_size: int
+    normalised_query: bool
+
+    def __call__(
+        self, width_in: int, width: int, blocks: int | None = None, attention: bool | None = None
+    ) -> Stage:
+        """A stage from `width_in` to `width` channels; None takes the shared option."""
+        count = self.blocks if blocks is None else blocks
+        shared = (width, self.time, self.groups, self.frames, self.dropout)
+        layers = [Block(width if i else width_in, *shared) for i in range(count)]
+        if not (self.attention if attention is None else attention):
+            return Stage(layers, None)
+        return Stage(
+            layers, LinearAttention(width, self.heads, self.head_size, self.normalised_query)
+        )
+
+
 class Stage(nn.Module):
-    """Residual blocks and, perhaps, attention."""
+    """Residual blocks and optional attention."""
 
     def __init__(self, blocks: list[Block], attention: nn.Module | None):
         super().__init__()
