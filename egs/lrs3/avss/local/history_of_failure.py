@@ -1,8 +1,8 @@
-"""The lab of failures: train a small separator with one fault at a time and measure what it costs.
+"""Fault experiments: train a small separator with one fault at a time and measure the effect.
 
-python local/history_of_failure.py --dump dump            # all of it, about 20 minutes on one core
+python local/history_of_failure.py --dump dump            # all, about 20 minutes on one core
 python local/history_of_failure.py --dump dump --only stft "coarse attention"
-python local/history_of_failure.py --draw                 # only figures and tables, from the kept results
+python local/history_of_failure.py --draw                 # only figures and tables, from the stored results
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from failures import table
-from failures.experiments import EXPERIMENTS, Lab
+from failures.experiments import EXPERIMENTS, Setup
 from failures.figures import draw
 
 from voicediff.errors import DataError
@@ -28,12 +28,17 @@ def arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--dump", type=Path, default=Path("dump"), help="prepared corpus (default %(default)s)")
     add("--work", type=Path, default=Path("exp/history_of_failure"),
-        help="folder for what is trained (default %(default)s)")  # fmt: skip
+        help="folder for trained parts (default %(default)s)")  # fmt: skip
     add("--out", type=Path, default=OUT, help="results.json and figures (default: in docs/)")
     add("--only", nargs="+", choices=list(EXPERIMENTS), help="some of the experiments")
-    add("--steps", type=int, default=600, help="of a training (default %(default)s)")
-    add("--warm", type=int, default=300, help="of the lips' warm-up (default %(default)s)")
-    add("--seed", type=int, default=1, help="of the weights at the start (default %(default)s)")
+    add("--steps", type=int, default=600, help="steps of a training (default %(default)s)")
+    add(
+        "--warm",
+        type=int,
+        default=300,
+        help="steps of the warm-up of the lip encoder (default %(default)s)",
+    )
+    add("--seed", type=int, default=1, help="seed of the initial weights (default %(default)s)")
     add("--draw", action="store_true", help="train nothing, draw figures and tables")
     return parser
 
@@ -50,11 +55,11 @@ def main(args: argparse.Namespace) -> None:
 def experiment(args: argparse.Namespace) -> None:
     if not (args.dump / "test" / "lists" / "own.json").is_file():
         raise DataError(f"{args.dump}: no prepared corpus; run stages 1 and 2 of run.sh first")
-    torch.set_num_threads(1)  # the same on every machine, and comparable seconds
+    torch.set_num_threads(1)  # equal results on every machine, comparable times
     args.work.mkdir(parents=True, exist_ok=True)
-    lab = Lab(args.dump, args.work, args.steps, args.warm, args.seed)
+    setup = Setup(args.dump, args.work, args.steps, args.warm, args.seed)
     for name in args.only or EXPERIMENTS:
-        entry = EXPERIMENTS[name](lab)
+        entry = EXPERIMENTS[name](setup)
         write_json(args.out / "results.json", {**kept(args.out), name: entry})
         shown = {key: value for key, value in entry.items() if isinstance(value, (int, float))}
         print(f"{name:18}", *(f"{key} {value:g}" for key, value in shown.items()), flush=True)

@@ -1,1 +1,1 @@
-"""The lab of failures: a small separator, the faults that ruined an earlier one, and their detectors."""
+"""Fault experiments: a small separator, faults of an earlier implementation, and their effects."""

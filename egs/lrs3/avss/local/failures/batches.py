@@ -1,4 +1,4 @@
-"""Batches of mixtures with the mouths of their speakers, drawn from the prepared mini LRS3."""
+"""Batches of mixtures with the mouths of their speakers, sampled from the prepared mini LRS3."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CROP = 25  # frames of the mixtures of training
 
 @dataclass
 class Batch:
-    """One row per voice, the voices of a mixture one after the other.
+    """One row per speaker; the speakers of a mixture are adjacent.
 
     Attributes:
-        mixture, target, other: (B, N); the other voice of the mixture.
+        mixture, target, other: (B, N); `other` is the other speaker of the mixture.
         mouth: (B, T, 96, 96) uint8.
-        same: (B,) bool, whether both voices are of one person.
+        same: (B,) bool, whether both clips are of one person.
     """
 
     mixture: Tensor
@@ -38,7 +38,7 @@ class Batch:
 
 
 class Loader:
-    """Draws batches; the seed says which."""
+    """Samples batches, determined by a seed."""
 
     def __init__(self, clips: dict[str, Prepared]):
         self.clips = clips
@@ -50,7 +50,7 @@ class Loader:
         return cls(read_prepared(folder))
 
     def draw(self, seed: int, mixtures: int = 2) -> Batch:
-        """Mixtures of all kinds of pairs in turn."""
+        """Mixtures, cycling through the kinds of pairs."""
         pairs = self.drawer.pairs
         return self.batch(
             [
@@ -74,7 +74,7 @@ class Loader:
         )
 
     def video_start(self, sample: int) -> int:
-        """The frame of video that belongs to a sample of sound."""
+        """The frame of video at a sample of sound."""
         return sample // HOP
 
     def _mixed(self, mixture: Mixture):
@@ -93,7 +93,7 @@ class Loader:
 
 
 def talking(loader: Loader, seed: int, count: int) -> tuple[Tensor, Tensor]:
-    """Single voices for the warm-up: sound (B, N) and mouth (B, T, 96, 96)."""
+    """Single speakers for the warm-up: sound (B, N) and mouth (B, T, 96, 96)."""
     draw = np.random.default_rng(item_seed("talking", seed))
     long = [c for c in loader.clips.values() if c.entry.frames >= FRAMES]
     clips = []

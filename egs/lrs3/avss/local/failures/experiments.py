@@ -1,4 +1,4 @@
-"""The experiments: what each trains and measures. Each function gives one entry of the results."""
+"""The experiments: each function trains and measures one case and returns an entry of the results."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from voicediff.training.options import Average
 
 
 @dataclass
-class Lab:
-    """Where data and trained parts lie, and how long a training is.
+class Setup:
+    """Data, folder for trained parts, and length of the trainings.
 
     Attributes:
         dump: the prepared corpus of stage 2. work: folder for trained parts.
-        steps: of a separator's training, two mixtures each; warm: of the lips' warm-up.
-        mixtures: of the test list that are scored, kinds of pairs in turn.
+        steps: training steps of a separator, two mixtures each; warm: warm-up steps of the lip encoder.
+        mixtures: number of scored mixtures of the test list, all kinds of pairs.
     """
 
     dump: Path
@@ -51,14 +51,14 @@ class Lab:
         return kind.of(self.dump / "train")
 
     def test(self) -> Iterator[Batch]:
-        """The fixed list of the test set: people and sentences that training has not seen."""
+        """The fixed list of the test set: people and sentences that are not in the training set."""
         mixtures = read_list(self.dump / "test" / "lists" / "own.json").mixtures[: self.mixtures]
         loader = Loader.of(self.dump / "test")
         for first in range(0, len(mixtures), 4):
             yield loader.batch(mixtures[first : first + 4])
 
     def encoder(self, kind: type[LipEncoder] = LipEncoder) -> LipEncoder:
-        """The encoder that the warm-up left."""
+        """The encoder after the warm-up."""
         encoder = kind()
         encoder.load_state_dict(torch.load(self.work / "lips.pt"))
         return encoder
@@ -80,7 +80,7 @@ def separating(separator: nn.Module, lips: nn.Module, blind: bool = False):
 
 
 def trained(
-    lab: Lab,
+    setup: Setup,
     loader: Loader | None = None,
     lips: nn.Module | None = None,
     fusion: nn.Module | None = None,
@@ -88,29 +88,29 @@ def trained(
     accumulate: int = 1,
 ) -> tuple[nn.Module, dict]:
     """A separator trained with at most one fault, and its entry of the results."""
-    torch.manual_seed(lab.seed)
+    torch.manual_seed(setup.seed)
     separator = Separator(fusion)
-    lips = Frozen(lab.encoder()) if lips is None else lips
-    loss = negative_si_sdr(separator, lips, loader or lab.loader(), blind)
-    curve = fit(separator, loss, lab.steps, accumulate)
-    # what is tested is always in eval mode
-    scores = score(separating(separator.eval(), lips.eval(), blind), lab.test())
-    return separator, {**scores.rounded(), **curve.to_dict(), "seed": lab.seed}
+    lips = Frozen(setup.encoder()) if lips is None else lips
+    loss = negative_si_sdr(separator, lips, loader or setup.loader(), blind)
+    curve = fit(separator, loss, setup.steps, accumulate)
+    # tests always run in eval mode
+    scores = score(separating(separator.eval(), lips.eval(), blind), setup.test())
+    return separator, {**scores.rounded(), **curve.to_dict(), "seed": setup.seed}
 
 
-def lips(lab: Lab) -> dict:
-    """The warm-up that all share."""
-    torch.manual_seed(lab.seed)
+def lips(setup: Setup) -> dict:
+    """The common warm-up of the lip encoder."""
+    torch.manual_seed(setup.seed)
     encoder = LipEncoder()
-    curve = warm_up(encoder, lab.loader(), lab.warm)
-    torch.save(encoder.state_dict(), lab.work / "lips.pt")
-    return {**curve.to_dict(), "seed": lab.seed}
+    curve = warm_up(encoder, setup.loader(), setup.warm)
+    torch.save(encoder.state_dict(), setup.work / "lips.pt")
+    return {**curve.to_dict(), "seed": setup.seed}
 
 
-def healthy(lab: Lab) -> dict:
+def healthy(setup: Setup) -> dict:
     """The separator without a fault, and two averages of its weights."""
-    torch.manual_seed(lab.seed)
-    separator, frozen = Separator(), Frozen(lab.encoder())
+    torch.manual_seed(setup.seed)
+    separator, frozen = Separator(), Frozen(setup.encoder())
     options = Average(decay=0.999)
     plain, follow_plain = average(separator, lambda n: 0.999)
     warmed, follow_warmed = average(separator, lambda n: decay_at(n, options))
@@ -118,44 +118,44 @@ def healthy(lab: Lab) -> dict:
     def after() -> None:
         follow_plain(), follow_warmed()
 
-    loss = negative_si_sdr(separator, frozen, lab.loader())
-    curve = fit(separator, loss, lab.steps, after=after)
-    torch.save(separator.state_dict(), lab.work / "healthy.pt")
+    loss = negative_si_sdr(separator, frozen, setup.loader())
+    curve = fit(separator, loss, setup.steps, after=after)
+    torch.save(separator.state_dict(), setup.work / "healthy.pt")
     named = {"": separator, "average": plain, "warmed average": warmed}
-    scores = {n: score(separating(m.eval(), frozen), lab.test()) for n, m in named.items()}
-    seen = score(separating(separator, frozen), known(lab.loader()))
+    scores = {n: score(separating(m.eval(), frozen), setup.test()) for n, m in named.items()}
+    on_training = score(separating(separator, frozen), training_mixtures(setup.loader()))
     return {
         **scores.pop("").rounded(),
         **curve.to_dict(),
         **{name: s.rounded() for name, s in scores.items()},
-        "training people": seen.rounded(),
-        "mixture": round(mixture_level(lab.test()), 3),
-        "seed": lab.seed,
+        "training people": on_training.rounded(),
+        "mixture": round(mixture_level(setup.test()), 3),
+        "seed": setup.seed,
     }
 
 
-def known(loader: Loader) -> Iterator[Batch]:
-    """Mixtures of the training people, as many as are scored of the test list."""
+def training_mixtures(loader: Loader) -> Iterator[Batch]:
+    """Mixtures of training speakers, as many as of the test list."""
     for first in range(9):
         yield loader.draw(10_000 + first, 4)
 
 
 def mixture_level(batches: Iterator[Batch]) -> float:
-    """SI-SDR of the mixture itself in dB: what handing it back scores."""
+    """SI-SDR of the unprocessed mixture in dB."""
     return torch.cat([si_sdr(b.mixture, b.target) for b in batches]).mean().item()
 
 
-def desynchronised(lab: Lab) -> dict:
-    return trained(lab, lab.loader(DesynchronisedLoader))[1]
+def desynchronised(setup: Setup) -> dict:
+    return trained(setup, setup.loader(DesynchronisedLoader))[1]
 
 
 @torch.no_grad()
-def stft(lab: Lab) -> dict:
-    """Clean voices and ideally masked mixtures through the matched and the mismatched chain."""
-    entry, begun = {}, time.perf_counter()
+def stft(setup: Setup) -> dict:
+    """Clean sources and ideally masked mixtures through the matched and the mismatched chain."""
+    entry, started = {}, time.perf_counter()
     for name, chain in {"matched": STFT(), "mismatched": MismatchedSTFT()}.items():
         clean, gains, right, same = [], [], [], []
-        for batch in lab.test():
+        for batch in setup.test():
             length = batch.target.shape[-1]
             target, other = chain(batch.target), chain(batch.other)
             clean.append(si_sdr(chain.inverse(target, length), batch.target))
@@ -172,7 +172,7 @@ def stft(lab: Lab) -> dict:
             "same": round(gain[one].mean().item(), 3),
             "selection": round(torch.cat(right).float().mean().item(), 3),
         }
-    return {**entry, "seconds": round(time.perf_counter() - begun, 1)}
+    return {**entry, "seconds": round(time.perf_counter() - started, 1)}
 
 
 def _power(spectrum: Tensor) -> Tensor:
@@ -186,61 +186,61 @@ def _spread(values: Tensor) -> dict[str, float]:
     return {"low": round(low, 2), "median": round(middle, 2), "high": round(high, 2)}
 
 
-def accumulated(lab: Lab) -> dict:
-    """The same mixtures in 24 updates, as many as the attempt made in an epoch."""
-    return trained(lab, accumulate=lab.steps // 24)[1]
+def accumulated(setup: Setup) -> dict:
+    """The same mixtures in 24 updates, the number per epoch of the earlier implementation."""
+    return trained(setup, accumulate=setup.steps // 24)[1]
 
 
-def few_people(lab: Lab) -> dict:
-    """Trained on eight clips of four people; scored on them, too, as the attempt was validated."""
-    loader = Loader(few(lab.loader().clips, people=4, each=2))
-    separator, entry = trained(lab, loader)
-    own = score(separating(separator, Frozen(lab.encoder())), known(loader))
-    counts = {"all ": lab.loader().clips, "": loader.clips}
+def few_people(setup: Setup) -> dict:
+    """Trained on eight clips of four people; also scored on them, as in the earlier implementation."""
+    loader = Loader(few(setup.loader().clips, people=4, each=2))
+    separator, entry = trained(setup, loader)
+    own = score(separating(separator, Frozen(setup.encoder())), training_mixtures(loader))
+    counts = {"all ": setup.loader().clips, "": loader.clips}
     for name, clips in counts.items():
         entry[f"{name}clips"] = len(clips)
         entry[f"{name}people"] = len({c.entry.speaker for c in clips.values()})
     return {**entry, "training people": own.rounded()}
 
 
-def coarse_attention(lab: Lab) -> dict:
-    return trained(lab, fusion=CoarseAttention())[1]
+def coarse_attention(setup: Setup) -> dict:
+    return trained(setup, fusion=CoarseAttention())[1]
 
 
-def placed_attention(lab: Lab) -> dict:
-    return trained(lab, fusion=PlacedAttention())[1]
+def placed_attention(setup: Setup) -> dict:
+    return trained(setup, fusion=PlacedAttention())[1]
 
 
-def batch_statistics(lab: Lab) -> dict:
-    """Lips in train mode at batch 1; also scored with the fault left in, as the attempt was."""
-    lips = CarelesslyFrozen(lab.encoder())
-    separator, entry = trained(lab, lips=lips.train())
-    left_in = score(separating(separator, CarelesslyFrozen(lab.encoder()).train()), lab.test())
-    drift = _drift(lips.encoder, lab.encoder())
+def batch_statistics(setup: Setup) -> dict:
+    """Lip encoder in train mode at batch 1; also scored with the fault, as in the earlier one."""
+    lips = CarelesslyFrozen(setup.encoder())
+    separator, entry = trained(setup, lips=lips.train())
+    left_in = score(separating(separator, CarelesslyFrozen(setup.encoder()).train()), setup.test())
+    drift = _drift(lips.encoder, setup.encoder())
     return {**entry, "left in": left_in.rounded(), "drift": round(drift, 3)}
 
 
 def _drift(encoder: LipEncoder, before: LipEncoder) -> float:
-    """By how many of its standard deviations the first norm's running mean has moved."""
+    """Change of the running mean of the first batch norm in its standard deviations."""
     moved = (encoder.front_norm.running_mean - before.front_norm.running_mean).abs()
     return (moved / before.front_norm.running_var.sqrt()).mean().item()
 
 
-def without_video(lab: Lab) -> dict:
-    return trained(lab, blind=True)[1]
+def without_video(setup: Setup) -> dict:
+    return trained(setup, blind=True)[1]
 
 
-def end_to_end(lab: Lab) -> dict:
-    """The healthy separator with lips laid end to end, eight clips at a time, and one at a time."""
-    separator, joined = lab.healthy(), Frozen(lab.encoder(EndToEndLipEncoder))
+def end_to_end(setup: Setup) -> dict:
+    """The healthy separator with concatenated mouth clips, in batches of eight and of one."""
+    separator, joined = setup.healthy(), Frozen(setup.encoder(EndToEndLipEncoder))
     together, alone = (
-        score(separating(separator, lips), lab.test()) for lips in (joined, OneByOne(joined))
+        score(separating(separator, lips), setup.test()) for lips in (joined, OneByOne(joined))
     )
     return {**together.rounded(), "one at a time": alone.rounded()}
 
 
 class OneByOne(nn.Module):
-    """Lips of each clip for itself, whatever the encoder does to a batch."""
+    """Runs the encoder on one clip at a time."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -250,34 +250,34 @@ class OneByOne(nn.Module):
         return torch.cat([self.encoder(clip[None]) for clip in mouth])
 
 
-def ouve(lab: Lab) -> dict:
-    return generated(lab, {"name": "ouve"}, {"name": "uniform"}, stochastic=True)
+def ouve(setup: Setup) -> dict:
+    return generated(setup, {"name": "ouve"}, {"name": "uniform"}, stochastic=True)
 
 
-def bridge(lab: Lab) -> dict:
+def bridge(setup: Setup) -> dict:
     return generated(
-        lab, {"name": "bridge"}, {"name": "uniform", "t_max_share": 0.5}, stochastic=False
+        setup, {"name": "bridge"}, {"name": "uniform", "t_max_share": 0.5}, stochastic=False
     )
 
 
-def generated(lab: Lab, sde: dict, times: dict, stochastic: bool) -> dict:
-    """A generator alone (Approach 1) on one process, and what its estimate follows at each t."""
-    torch.manual_seed(lab.seed)
-    model, frozen = generator.diffusion(sde, times), Frozen(lab.encoder())
-    curve = fit(model, generator.loss(model, frozen, lab.loader()), lab.steps)
+def generated(setup: Setup, sde: dict, times: dict, stochastic: bool) -> dict:
+    """A generator alone (Approach 1) on one process, and which speaker its estimate follows at each t."""
+    torch.manual_seed(setup.seed)
+    model, frozen = generator.diffusion(sde, times), Frozen(setup.encoder())
+    curve = fit(model, generator.loss(model, frozen, setup.loader()), setup.steps)
     model.eval()
-    torch.save(model.state_dict(), lab.work / f"{sde['name']}.pt")
-    scores = score(generator.separating(model, frozen, stochastic), lab.test())
+    torch.save(model.state_dict(), setup.work / f"{sde['name']}.pt")
+    scores = score(generator.separating(model, frozen, stochastic), setup.test())
     return {
         **scores.rounded(),
         **curve.to_dict(),
-        "follows": generator.follows(model, frozen, lab.test()),
-        "distance": generator.distances(model.sde, lab.test()),
-        "seed": lab.seed,
+        "follows": generator.follows(model, frozen, setup.test()),
+        "distance": generator.distances(model.sde, setup.test()),
+        "seed": setup.seed,
     }
 
 
-EXPERIMENTS: dict[str, Callable[[Lab], dict]] = {
+EXPERIMENTS: dict[str, Callable[[Setup], dict]] = {
     "stft": stft,
     "lips": lips,
     "healthy": healthy,

@@ -1,4 +1,4 @@
-"""The faults, each the smallest change to a healthy part that brings it back."""
+"""The faults: each is the smallest change to a healthy part that reproduces it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicediff.networks.attention import Attention
 
 
 class DesynchronisedLoader(Loader):
-    """Whole seconds first, then frames: the video begins up to 24 frames before the sound."""
+    """The start is rounded down to whole seconds: the video starts up to 24 frames before the sound."""
 
     def video_start(self, sample: int) -> int:
         return sample // 16000 * 25
@@ -33,7 +33,7 @@ class MismatchedSTFT:
 
 
 class CoarseAttention(nn.Module):
-    """Attention to the lips at 16, 8 and 4 tokens of time, at the bottom only, without positions."""
+    """Attention to the lips at 16, 8 and 4 tokens of time, at the lowest level only, without positions."""
 
     def __init__(self, tokens: tuple[int, ...] = (16, 8, 4), heads: int = 4):
         super().__init__()
@@ -51,7 +51,7 @@ class CoarseAttention(nn.Module):
 
 
 class CarelesslyFrozen(nn.Module):
-    """A frozen encoder that stays in train mode: each clip's own statistics, and dropout."""
+    """A frozen encoder in train mode: batch norms use the statistics of one clip, and dropout is on."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -62,7 +62,7 @@ class CarelesslyFrozen(nn.Module):
 
 
 class Frozen(nn.Module):
-    """The cure: a frozen encoder is in eval mode, whatever its parents are told."""
+    """The correction: a frozen encoder stays in eval mode when its parents are set to train mode."""
 
     def __init__(self, encoder: nn.Module):
         super().__init__()
@@ -78,7 +78,7 @@ class Frozen(nn.Module):
 
 
 class EndToEndLipEncoder(LipEncoder):
-    """The clips of a batch laid end to end, so that the 3-D convolution reaches across their ends."""
+    """The clips of a batch are concatenated in time, so that the 3-D convolution crosses their ends."""
 
     def convolved(self, frames: Tensor) -> Tensor:
         joined = self.front(frames.flatten(0, 1)[None, None])  # (1, C, B T, H, W)

@@ -1,4 +1,4 @@
-"""The figures of docs/history_of_failure.md: on the left why, on the right what it costs."""
+"""The figures of docs/history_of_failure.md: left the mechanism of a fault, right its effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLUE, RED, GREY = "#2c6fbb", "#c23b22", "#5a5a5a"
 
 
 def draw(results: dict, out: Path) -> None:
-    """All figures whose results are there."""
+    """All figures whose results are available."""
     for name, (needed, why, bars) in FIGURES.items():
         if not all(n.partition("/")[0] in results for n in (*needed, *bars.values())):
             print(f"no figure {name}: not all of {', '.join(needed)} have been measured")
@@ -37,11 +37,17 @@ def draw(results: dict, out: Path) -> None:
 
 
 def costs(axis: plt.Axes, bars: dict[str, dict]) -> None:
-    """SI-SDRi on different voices and on the same voice, of the fault and of its cures."""
+    """SI-SDRi for different speakers and for the same speaker, with the fault and corrected."""
     places = np.arange(len(bars))
     for shift, name, colour in ((-0.2, "different", BLUE), (0.2, "same", RED)):
         values = [scores[name] for scores in bars.values()]
-        drawn = axis.bar(places + shift, values, 0.38, color=colour, label=f"{name} voice")
+        drawn = axis.bar(
+            places + shift,
+            values,
+            0.38,
+            color=colour,
+            label=f"{name} speaker" + "s" * (name == "different"),
+        )
         axis.bar_label(drawn, fmt="%.1f", fontsize=7, padding=1)
     axis.axhline(0, color=GREY, lw=0.8)
     axis.set_xticks(places, bars, fontsize=8)
@@ -57,34 +63,34 @@ def steps_of_seconds(axis: plt.Axes, results: dict) -> None:
     exact = samples // 640 / 25
     axis.plot(samples / 16000, samples / 16000 - late, color=RED, label="start // 16000 * 25")
     axis.plot(samples / 16000, samples / 16000 - exact, color=BLUE, label="start // 640")
-    axis.set(xlabel="start of the crop, s", ylabel="video too early by, s")
+    axis.set(xlabel="start of the crop, s", ylabel="video early by, s")
     axis.legend(fontsize=7, loc="center right")
 
 
 def ages(axis: plt.Axes, results: dict) -> None:
     updates = np.unique(np.geomspace(1, 5000, 60).astype(int))
     for label, decay, colour in (
-        ("decay .999", lambda n: 0.999, RED),
-        ("decay .999, warmed up", lambda n: decay_at(n, Average()), BLUE),
+        ("decay 0.999", lambda n: 0.999, RED),
+        ("decay 0.999, warm-up", lambda n: decay_at(n, Average()), BLUE),
     ):
         axis.semilogx(
             updates, [100 * start_left(decay, n) for n in updates], color=colour, label=label
         )
     axis.axvline(24, color=GREY, ls=":", lw=0.9)
     axis.text(25, 50, "24 updates", fontsize=7, color=GREY)
-    axis.set(xlabel="updates", ylabel="first weights in the average, %")
+    axis.set(xlabel="updates", ylabel="initial weights in the average, %")
     axis.legend(fontsize=7)
 
 
-def known_and_unknown(axis: plt.Axes, results: dict) -> None:
+def training_and_other_speakers(axis: plt.Axes, results: dict) -> None:
     few = results["few people"]
-    for shown, colour, label in (
+    for scores, colour, label in (
         (few, RED, f"{few['clips']} clips of {few['people']}"),
         (results["healthy"], BLUE, f"{few['all clips']} clips of {few['all people']}"),
     ):
-        values = [overall(shown["training people"]), overall(shown)]
+        values = [overall(scores["training people"]), overall(scores)]
         axis.plot([0, 1], values, "o-", color=colour, label=label)
-    axis.set_xticks([0, 1], ["people of the training", "unseen people"])
+    axis.set_xticks([0, 1], ["training speakers", "other speakers"])
     axis.set(ylabel="SI-SDRi, dB", xlim=(-0.3, 1.3))
     axis.legend(fontsize=7)
 
@@ -94,16 +100,16 @@ def order(axis: plt.Axes, results: dict) -> None:
     straight = [overall(results[n]) for n in names.values()]
     shuffled = [results[n]["shuffled"] for n in names.values()]
     places = np.arange(len(names))
-    axis.bar(places - 0.2, straight, 0.38, color=BLUE, label="video as it is")
-    axis.bar(places + 0.2, shuffled, 0.38, color=GREY, label="its frames shuffled")
+    axis.bar(places - 0.2, straight, 0.38, color=BLUE, label="frames in order")
+    axis.bar(places + 0.2, shuffled, 0.38, color=GREY, label="frames shuffled")
     axis.axhline(0, color=GREY, lw=0.8)
     axis.set_xticks(places, names)
     axis.set_ylabel("SI-SDRi, dB")
     axis.legend(fontsize=7)
 
 
-def restless(axis: plt.Axes, results: dict) -> None:
-    """A lip feature of one clip, in eval mode and in three passes in train mode (weights as drawn)."""
+def train_mode_outputs(axis: plt.Axes, results: dict) -> None:
+    """A lip feature of one clip, in eval mode and in three passes in train mode (random weights)."""
     torch.manual_seed(0)
     encoder, clip = LipEncoder(), moving_mouth()
     with torch.no_grad():
@@ -134,12 +140,12 @@ def curves(axis: plt.Axes, results: dict) -> None:
         curve = results[name]
         steps = (np.arange(len(curve["losses"])) + 0.5) * curve["every"]
         axis.plot(steps, curve["losses"], color=colour, label=label)
-    axis.axhline(-results["healthy"]["mixture"], color=GREY, ls=":", label="the mixture itself")
+    axis.axhline(-results["healthy"]["mixture"], color=GREY, ls=":", label="unprocessed mixture")
     axis.set(xlabel="steps", ylabel="loss, -SI-SDR in dB")
     axis.legend(fontsize=7)
 
 
-def whom_it_follows(axis: plt.Axes, results: dict) -> None:
+def followed_speaker(axis: plt.Axes, results: dict) -> None:
     for name, colour in (("ouve", RED), ("bridge", BLUE)):
         followed = results[name]["follows"]
         axis.plot(followed["t"], 100 * np.array(followed["video"]), "o-", ms=3, color=colour,
@@ -151,11 +157,11 @@ def whom_it_follows(axis: plt.Axes, results: dict) -> None:
 
 @torch.no_grad()
 def neighbours(axis: plt.Axes, results: dict) -> None:
-    """Change of each frame's lip features when the *next* clip of the batch is another one."""
+    """Change of each frame's lip features when the *next* clip of the batch changes."""
     clip = moving_mouth()
     for kind, colour, label in (
-        (EndToEndLipEncoder, RED, "laid end to end"),
-        (LipEncoder, BLUE, "each for itself"),
+        (EndToEndLipEncoder, RED, "concatenated"),
+        (LipEncoder, BLUE, "independent"),
     ):
         torch.manual_seed(0)
         encoder = kind().eval()
@@ -177,13 +183,13 @@ def chains(axis: plt.Axes, results: dict) -> None:
         )
     axis.axvline(60, color=GREY, ls=":", lw=0.9)
     axis.set_yticks([0, 1], ["512 / 160 to\n510 / 128", "510 / 128"])
-    axis.set(xlabel="SI-SDR of clean voices through the chain, dB", ylim=(-0.5, 1.6))
+    axis.set(xlabel="SI-SDR of clean sources through the chain, dB", ylim=(-0.5, 1.6))
 
 
 Drawing = Callable[[plt.Axes, dict], None]
 #: figure -> (results its left panel needs, left panel, bars of the right panel)
 FIGURES: dict[str, tuple[tuple[str, ...], Drawing, dict[str, str]]] = {
-    "synchrony": ((), steps_of_seconds, {"fault": "desynchronised", "cure": "healthy"}),
+    "synchrony": ((), steps_of_seconds, {"fault": "desynchronised", "corrected": "healthy"}),
     "transforms": (
         ("stft",),
         chains,
@@ -194,12 +200,16 @@ FIGURES: dict[str, tuple[tuple[str, ...], Drawing, dict[str, str]]] = {
         ages,
         {
             "24 updates": "accumulated",
-            "EMA .999": "healthy/average",
-            "warmed up": "healthy/warmed average",
+            "EMA 0.999": "healthy/average",
+            "warm-up": "healthy/warmed average",
             "weights": "healthy",
         },
     ),
-    "people": (("few people",), known_and_unknown, {"4 people": "few people", "all": "healthy"}),
+    "people": (
+        ("few people",),
+        training_and_other_speakers,
+        {"4 people": "few people", "all": "healthy"},
+    ),
     "attention": (
         ("coarse attention", "placed attention"),
         order,
@@ -207,14 +217,18 @@ FIGURES: dict[str, tuple[tuple[str, ...], Drawing, dict[str, str]]] = {
     ),
     "frozen": (
         (),
-        restless,
-        {"fault": "batch statistics", "left in": "batch statistics/left in", "cure": "healthy"},
+        train_mode_outputs,
+        {
+            "fault": "batch statistics",
+            "tested so": "batch statistics/left in",
+            "corrected": "healthy",
+        },
     ),
     "plateau": (("without video",), curves, {"no video": "without video", "video": "healthy"}),
-    "identity": (("ouve", "bridge"), whom_it_follows, {"ouve": "ouve", "bridge": "bridge"}),
+    "identity": (("ouve", "bridge"), followed_speaker, {"ouve": "ouve", "bridge": "bridge"}),
     "neighbours": (
         (),
         neighbours,
-        {"fault": "end to end", "fault, alone": "end to end/one at a time", "cure": "healthy"},
+        {"fault": "end to end", "batch of one": "end to end/one at a time", "corrected": "healthy"},
     ),
 }

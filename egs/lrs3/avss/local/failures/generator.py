@@ -1,4 +1,4 @@
-"""A generator alone, as the attempt's first approach: what it looks at, the video or the state."""
+"""A generator without predictor (Approach 1): whether it follows the video or the state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from failures.batches import Batch, Loader
 from failures.measures import Separate
-from failures.network import LIPS, FiLM, UNet, seen
+from failures.network import LIPS, FiLM, UNet, network_planes
 from failures.training import lips_of
 from voicediff.audio.stft import STFT
 from voicediff.diagnostics.detectors import si_sdr
@@ -19,11 +19,11 @@ from voicediff.networks.conditions import Conditions
 from voicediff.registry import build
 
 STEPS = 8
-GRID = 9  # times at which it is asked what the estimate follows
+GRID = 9  # times at which the followed speaker is measured
 
 
 class MaskingDecoder(nn.Module):
-    """data = m1 mu + m2 x: two real masks, seen from state, mixture, lips and time."""
+    """data = m1 mu + m2 x: two real masks, computed from state, mixture, lips and time."""
 
     def __init__(self):
         super().__init__()
@@ -35,8 +35,8 @@ class MaskingDecoder(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, mu: Tensor, cond, mask: Tensor) -> Tensor:
         mu, cond = cond if isinstance(cond, tuple) else (mu, cond)
-        clock = t[:, None, None, None].expand(-1, 1, *x.shape[2:])
-        planes = torch.cat([4 * x, 4 * mu, seen(mu), clock], 1)
+        time_plane = t[:, None, None, None].expand(-1, 1, *x.shape[2:])
+        planes = torch.cat([4 * x, 4 * mu, network_planes(mu), time_plane], 1)
         lips = cond.frames["lips"] + self.time(t[:, None])[:, None]
         padded = F.pad(planes, (0, -planes.shape[-1] % 16))
         masks = self.network(padded, lips)[..., : planes.shape[-1]].float()
@@ -63,7 +63,7 @@ def loss(model: Diffusion, lips: nn.Module, loader: Loader):
 
 
 def separating(model: Diffusion, lips: nn.Module, stochastic: bool) -> Separate:
-    """Sampling as in use: from the mixture and noise, STEPS calls and a last one."""
+    """Sampling from the mixture plus noise with STEPS steps; NFE is STEPS + 1."""
     stft = STFT()
     sampler = build("sampler", {"name": "dpm_solver", "steps": STEPS, "stochastic": stochastic})
 
@@ -79,9 +79,9 @@ def separating(model: Diffusion, lips: nn.Module, stochastic: bool) -> Separate:
 
 @torch.no_grad()
 def follows(model: Diffusion, lips: nn.Module, batches) -> dict[str, list[float]]:
-    """At each t: how often the estimate is the face's voice where the state holds the other one.
+    """At each t: share of estimates that follow the face when the state holds the other speaker.
 
-    1: the network follows the video; 0: it copies the voice that x_t was made from.
+    1: the network follows the video; 0: it follows the speaker from whom x_t was made.
     """
     times = torch.linspace(model.sde.t_min, model.sde.t_max, GRID)
     votes: list[list[Tensor]] = [[] for _ in times]
@@ -94,7 +94,7 @@ def follows(model: Diffusion, lips: nn.Module, batches) -> dict[str, list[float]
 
 
 def _conflict(model: Diffusion, lips: nn.Module, batch: Batch, t: Tensor) -> tuple[Tensor, Tensor]:
-    """SI-SDR of the estimate to the face's voice and to the voice in the state, (B,) each."""
+    """SI-SDR of the estimate to the speaker of the face and to the one in the state, (B,) each."""
     stft = STFT()
     mu, cond = stft(batch.mixture), Conditions(frames={"lips": lips_of(lips, batch.mouth)})
     noise = SeededNoise(range(len(mu)))
@@ -107,9 +107,9 @@ def _conflict(model: Diffusion, lips: nn.Module, batch: Batch, t: Tensor) -> tup
 
 @torch.no_grad()
 def distances(sde: SDE, batches) -> dict:
-    """a(t) |A - B| / sigma(t), median: how many standard deviations the two voices are apart in x_t.
+    """a(t) |A - B| / sigma(t), median: distance of two speakers in x_t in standard deviations.
 
-    Above a few, x_t itself says without any video which voice it was made from.
+    Far above 1, x_t identifies its speaker without any video.
     """
     stft = STFT()
     apart = torch.cat(

@@ -1,4 +1,4 @@
-"""What the lab measures: SI-SDR improvement, the choice of the voice, what a changed video changes."""
+"""Metrics: SI-SDR improvement, selection of the speaker, effect of a changed video."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from failures.batches import Batch
 from voicediff.diagnostics.detectors import si_sdr
 
-#: (mixture (B, N), mouth (B, T, 96, 96)) -> voices (B, N)
+#: (mixture (B, N), mouth (B, T, 96, 96)) -> tracks (B, N)
 Separate = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -20,9 +20,9 @@ class Scores:
     """Means over a list of mixtures.
 
     Attributes:
-        different, same: SI-SDRi in dB where two people talk, where it is one person twice.
-        selection: share of outputs that are nearer to their own voice than to the other.
-        swap: SI-SDR in dB between the outputs for the two faces; high where the face is ignored.
+        different, same: SI-SDRi in dB for two different people, and for two clips of one person.
+        selection: share of outputs nearer to their target than to the other speaker.
+        swap: SI-SDR in dB between the outputs for the two faces; high if the face is ignored.
         shuffled: SI-SDRi in dB on all mixtures with the frames of each video in random order.
     """
 
@@ -39,7 +39,7 @@ class Scores:
 @torch.no_grad()
 def score(separate: Separate, batches: Iterable[Batch]) -> Scores:
     gains, right, same, swap, shuffled = [], [], [], [], []
-    draw = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for batch in batches:
         before = si_sdr(batch.mixture, batch.target)
         out = separate(batch.mixture, batch.mouth)
@@ -48,7 +48,7 @@ def score(separate: Separate, batches: Iterable[Batch]) -> Scores:
         right.append(after > si_sdr(out, batch.other))
         same.append(batch.same)
         swap.append(si_sdr(out[0::2], out[1::2]))
-        order = torch.randperm(batch.mouth.shape[1], generator=draw)
+        order = torch.randperm(batch.mouth.shape[1], generator=generator)
         mixed_up = separate(batch.mixture, batch.mouth[:, order])
         shuffled.append(si_sdr(mixed_up, batch.target) - before)
     gain, one = torch.cat(gains), torch.cat(same)

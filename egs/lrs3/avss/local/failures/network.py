@@ -1,6 +1,6 @@
-"""The lab's separator: a lip encoder and a small U-Net that masks the mixture, under half a million weights.
+"""A small separator: a lip encoder and a U-Net that masks the mixture, below 500 000 weights.
 
-It is made to be broken: what a fault changes is a method or a module of its own here.
+Everything that a fault changes is a separate method or module.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from voicediff.networks.attention import Attention
 
 LIPS = 64  # dimensions of a frame of lip features
 CHANNELS = (16, 32, 48, 64)  # of the U-Net's levels
-BANDS = 32  # numbers per frame that the warm-up regresses: 16 bands, two halves of the frame
+BANDS = 32  # targets of the warm-up per frame: 16 bands, two halves of the frame
 
 
 class LipEncoder(nn.Module):
     """Mouth crops (B, T, 96, 96) uint8 -> features (B, T, LIPS) at 25 per second.
 
     3-D convolution, two 2-D ones per frame, one in time; batch norms and dropout as in the
-    networks that are usually taken frozen for this. `bands` is the head of the warm-up.
+    pre-trained networks that are commonly used frozen. `bands` is the head of the warm-up.
     """
 
     def __init__(self, dropout: float = 0.2):
@@ -44,7 +44,7 @@ class LipEncoder(nn.Module):
         return self.dropout(F.relu(self.temporal_norm(self.temporal(x.mT)))).mT
 
     def convolved(self, frames: Tensor) -> Tensor:
-        """frames (B, T, H, W) -> (B, C, T, H / 2, W / 2): each clip for itself."""
+        """frames (B, T, H, W) -> (B, C, T, H / 2, W / 2): clips are independent."""
         return self.front(frames[:, None])
 
 
@@ -56,8 +56,8 @@ def _unit(width_in: int, width: int) -> list[nn.Module]:
 class UNet(nn.Module):
     """Planes (B, C, 256, T) and lips (B, L, LIPS) -> planes (B, C', 256, T); T a multiple of 16.
 
-    `fusion(level, h, lips)` adds what the lips say to h (B, C, F, T) of a level, once on the way
-    down and once on the way up.
+    `fusion(level, h, lips)` adds lip features to h (B, C, F, T) of a level, once in the contracting
+    and once in the expanding path.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Block(nn.Module):
 
 
 class FiLM(nn.Module):
-    """Lips at the frame rate of every level scale and shift its channels."""
+    """FiLM: lip features at the frame rate of a level scale and shift its channels."""
 
     def __init__(self, channels: tuple[int, ...] = CHANNELS):
         super().__init__()
@@ -119,7 +119,7 @@ class FiLM(nn.Module):
 
 
 class PlacedAttention(nn.Module):
-    """Every frame of every level attends to the lips; positions put both on one time axis."""
+    """Every frame of every level attends to the lips, with positions on a common time axis."""
 
     def __init__(self, channels: tuple[int, ...] = CHANNELS, heads: int = 4):
         super().__init__()
@@ -129,13 +129,13 @@ class PlacedAttention(nn.Module):
         attention, frames, count = self.layers[level], h.shape[-1], lips.shape[1]
         steps = torch.arange(frames, device=h.device)
         keys = attention.keys(lips, torch.arange(count, device=h.device)[None])
-        # centres of the level's frames, in frames of video
+        # centres of the frames of the level, in frames of video
         queries = ((steps + 0.5) * count / frames - 0.5)[None]
         return h + attention(h.mean(2).mT, keys, None, queries).mT[:, :, None]
 
 
 class Separator(nn.Module):
-    """mixture (B, N), lips (B, T, LIPS) -> the voice of that face (B, N): a mask on the STFT."""
+    """mixture (B, N), lips (B, T, LIPS) -> the track of that face (B, N): a mask on the STFT."""
 
     def __init__(self, fusion: nn.Module | None = None):
         super().__init__()
@@ -145,12 +145,12 @@ class Separator(nn.Module):
     def forward(self, mixture: Tensor, lips: Tensor) -> Tensor:
         spectrum = self.stft(mixture)  # (B, 2, 256, T)
         padded = F.pad(spectrum, (0, -spectrum.shape[-1] % 16))
-        mask = torch.sigmoid(self.network(seen(padded), lips))[..., : spectrum.shape[-1]]
-        # squared: the mask acts on compressed magnitudes
+        mask = torch.sigmoid(self.network(network_planes(padded), lips))[..., : spectrum.shape[-1]]
+        # the mask is defined on squared magnitudes; the spectrum is compressed
         return self.stft.inverse(spectrum * mask.float().sqrt(), mixture.shape[-1])
 
 
-def seen(spectrum: Tensor) -> Tensor:
+def network_planes(spectrum: Tensor) -> Tensor:
     """Compressed spectrum (B, 2, F, T) -> root and log magnitude, near unit variance."""
     magnitude = spectrum.square().sum(1, keepdim=True).sqrt()
     return torch.cat([magnitude * 4 - 1, (magnitude + 1e-3).log() / 2 + 1.5], 1)

@@ -1,4 +1,4 @@
-"""How the lab trains: the warm-up of the lips, a separator, and their averages."""
+"""Training: warm-up of the lip encoder, separators, and weight averages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CLIP = 5.0
 
 @dataclass
 class Curve:
-    """The losses of a training, its updates and how long it took."""
+    """Losses, number of updates and duration in s of a training."""
 
     losses: list[float] = field(default_factory=list)
     updates: int = 0
     seconds: float = 0.0
 
     def to_dict(self, points: int = 60) -> dict:
-        """Means over stretches of the curve, for pictures."""
+        """Means over segments of the curve, for figures."""
         size = max(1, len(self.losses) // points)
         means = [
             sum(self.losses[i : i + size]) / size
@@ -52,11 +52,11 @@ def fit(
     accumulate: int = 1,
     after: Callable[[], None] = lambda: None,
 ) -> Curve:
-    """Minimise `loss(step)` in bf16; `accumulate` batches make an update, `after` follows each."""
+    """Minimise `loss(step)` in bf16; one update per `accumulate` batches; `after` is called after each update."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimizer, schedule = muon(parameters, lr=RATE), Cosine(warmup=0 if accumulate > 1 else 20)
     rates = [group["lr"] for group in optimizer.param_groups]
-    curve, begun = Curve(), time.perf_counter()
+    curve, started = Curve(), time.perf_counter()
     for step in range(steps):
         with torch.autocast("cpu", torch.bfloat16):
             value = loss(step)
@@ -71,18 +71,18 @@ def fit(
         optimizer.zero_grad()
         curve.updates += 1
         after()
-    curve.seconds = time.perf_counter() - begun
+    curve.seconds = time.perf_counter() - started
     return curve
 
 
 def warm_up(encoder: LipEncoder, loader: Loader, steps: int, clips: int = 6) -> Curve:
-    """Train the encoder to tell the band energies of the sound from the mouth."""
+    """Train the encoder to predict the band energies of the sound from the mouth."""
     encoder.train()
 
     def loss(step: int) -> Tensor:
         sound, mouth = talking(loader, step, clips)
-        told = encoder.bands(encoder(mouth)).float()
-        return (told - band_energies(sound)).square().mean()
+        predicted = encoder.bands(encoder(mouth)).float()
+        return (predicted - band_energies(sound)).square().mean()
 
     return fit(encoder, loss, steps)
 
@@ -104,12 +104,12 @@ def band_energies(sound: Tensor) -> Tensor:
 
 
 def negative_si_sdr(separator: nn.Module, lips: nn.Module, loader: Loader, blind: bool = False):
-    """The loss of a step: -SI-SDR of the voices; `blind` hides the video."""
+    """The loss of a step: negative SI-SDR; `blind` sets the lip features to zero."""
 
     def loss(step: int) -> Tensor:
         batch = loader.draw(step)
-        seen = lips_of(lips, batch.mouth, blind)
-        return -si_sdr(separator(batch.mixture, seen).float(), batch.target).mean()
+        features = lips_of(lips, batch.mouth, blind)
+        return -si_sdr(separator(batch.mixture, features).float(), batch.target).mean()
 
     return loss
 
@@ -123,7 +123,7 @@ def lips_of(lips: nn.Module, mouth: Tensor, blind: bool = False) -> Tensor:
 def average(
     module: nn.Module, decay: Callable[[int], float]
 ) -> tuple[nn.Module, Callable[[], None]]:
-    """An average of the module's weights and what to call after each update."""
+    """An average of the weights of a module, and the function to call after each update."""
     averaged, updates = copy.deepcopy(module), itertools.count(1)
 
     @torch.no_grad()
