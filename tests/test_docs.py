@@ -144,18 +144,27 @@ def test_yaml_is_valid_and_what_is_whole_builds(page, body):
         build(kind, Spec(content[kind], kind))
 
 
-# -- the API reference --------------------------------------------------------------------------
+# -- the site -----------------------------------------------------------------------------------
 
 
-def test_api_reference_is_current():
-    path = ROOT / "docs" / "make_api.py"
-    spec = importlib.util.spec_from_file_location("make_api", path)
+def script(path: str):
+    """A module of docs/, by its path there."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / "docs" / path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert text(ROOT / "docs/api.md") == module.reference(), "run `python docs/make_api.py`"
+    return module
 
 
-def test_every_page_is_in_the_index():
-    index = text(ROOT / "docs/README.md")
-    missing = [p.name for p in (ROOT / "docs").glob("*.md") if f"({p.name})" not in index]
-    assert set(missing) <= {"README.md"}
+def test_navigation_holds_every_page_once():
+    groups = script("_extensions/navigation.py").groups(text(ROOT / "docs/README.md"))
+    listed = [page for pages in groups.values() for page in pages if not page.startswith("api/")]
+    docs = ROOT / "docs"
+    pages = {p.relative_to(docs) for p in (*docs.glob("*.md"), *docs.glob("notebooks/*.ipynb"))}
+    assert sorted(listed) == sorted(str(p.with_suffix("")) for p in pages if p.name != "README.md")
+
+
+def test_architecture_names_every_package_and_its_picture_is_current():
+    make = script("figures/make_architecture.py")
+    page = text(ROOT / "docs/architecture.md")
+    assert [name for layer in make.layers() for name in layer if f"`{name}`" not in page] == []
+    assert make.picture() == text(make.FIGURE), "run `python docs/figures/make_architecture.py`"
