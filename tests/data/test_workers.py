@@ -17,7 +17,7 @@ from talkers import FRAMES, TASK, write_talkers
 from voicediff.config import dump_yaml
 from voicediff.experiment import read_config
 from voicediff.music.score import Note, Score
-from voicediff.training.order import Draw, load
+from voicediff.training.order import SeededIndex, load
 
 SMOKE = Path(__file__).parents[2] / "egs/csd/svs/conf/train_smoke.yaml"
 
@@ -49,11 +49,11 @@ def same(a, b):
 @pytest.mark.parametrize(("made", "method"), [(singing, "forkserver"), (separation, "spawn")])
 def test_a_worker_that_is_started_anew_makes_the_same_batch(tmp_path, made, method):
     task, dataset = made(tmp_path)
-    draws = [[Draw(0, 5), Draw(0, 6)]]
-    (here,) = load(task, dataset, draws, 0)
+    indices = [[SeededIndex(0, 5), SeededIndex(0, 6)]]
+    (here,) = load(task, dataset, indices, 0)
     multiprocessing.set_start_method(method, force=True)
     try:
-        (there,) = load(task, dataset, draws, 1)
+        (there,) = load(task, dataset, indices, 1)
     finally:
         multiprocessing.set_start_method(None, force=True)
     assert same(here, there)

@@ -11,7 +11,7 @@ from voicediff.inference.singing import SongRenderer, Stretch, _joined, _windows
 from voicediff.music.score import Note, Score
 from voicediff.music.timing import Timing
 from voicediff.registry import build
-from voicediff.tasks.svs.model import Song
+from voicediff.tasks.svs.inference import Song
 from voicediff.vocoders import Vocoder
 
 SPEC = MelSpec()

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from voicediff.audio import MelSpec
 from voicediff.config import read_yaml
 from voicediff.data.singing.dataset import align_score
+from voicediff.data.singing.features import Statistics, write_assets
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
 from voicediff.music.score import Note, Score
+from voicediff.registry import build
 from voicediff.training.options import read_training
 from voicediff.training.targets import build_targets
 
@@ -29,10 +32,21 @@ def batch_of(task):
     return task.collate([item | {"f0": item["f0"].numpy()}], [3])
 
 
+def assets_of(config, folder):
+    """Assets as the feature extraction writes them, with a tokenizer fitted to the score's lyrics."""
+    spec, tokenizer = (
+        MelSpec.from_dict(config.task["mel"]),
+        build("tokenizer", config.task["tokenizer"]),
+    )
+    tokenizer.fit(["나비"])
+    write_assets(folder, spec, Statistics.neutral(spec.n_mels), tokenizer)
+    return folder
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_trains_a_step_and_sings(path):
+def test_trains_a_step_and_sings(path, tmp_path):
     config = read_config(path)
-    task = config.build_task()
+    task = config.build_task(assets_of(config, tmp_path))
     batch = batch_of(task)
     for targets in build_targets(read_training(config), task):
         for target in targets:

@@ -11,7 +11,7 @@ from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
 from voicediff.music.score import Note, Score
 from voicediff.registry import Spec, build
-from voicediff.tasks.svs.model import Kept
+from voicediff.tasks.svs.inference import Kept
 
 CONF = Path(__file__).parents[2] / "egs" / "csd" / "svs" / "conf" / "train_smoke.yaml"
 SCORE = Score(tuple(Note(0.1 + 0.3 * i, 0.38 + 0.3 * i, 60 + i, "나") for i in range(3)), 1.1)
@@ -72,7 +72,7 @@ def test_the_configured_guidance_is_the_default():
     ("assignment", "said"),
     [
         ("task.guidance={states: 1.0}", "guidance.states: this condition was not dropped"),
-        ("task.diffusion.drop={lips: 0.1}", "the decoder does not see lips; choices: states, harm"),
+        ("task.diffusion.drop={lips: 0.1}", "not a condition of the decoder: lips; choices: states, harm"),
         ("task.shallow=0.9", "shallow: must be above 0.01 and at most 0.7, found 0.9"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_shallow_start_begins_at_the_mean_noised_to_there(shallow):
     ddpm = ("task.sde={name: ddpm}", "task.objective={name: data}")
     task = singer(*ddpm, *[f"task.shallow={shallow}"] * (shallow is not None))
     scores, _ = task.inputs([SCORE])
-    mean = task._normalized(task.generate(scores, None, SeededNoise([1])).mel)
+    mean = task.normalization(task.generate(scores, None, SeededNoise([1])).mel)
     seen = []
     task.diffusion.decoder.register_forward_pre_hook(lambda module, args: seen.append(args))
     sing(task, steps=3, noise_scale=0.0)
@@ -115,5 +115,5 @@ def test_kept_frames_come_back_and_change_their_neighbours():
 def test_normalize_range_maps_the_borders_to_minus_one_and_one():
     task = singer("task.normalize=range", "task.mel_range=[-11.0, 1.0]")
     ends = torch.tensor([-11.0, 1.0]).expand(task.mel.n_mels, 2)
-    torch.testing.assert_close(task._normalized(ends), torch.tensor([-1.0, 1.0]).expand_as(ends))
+    torch.testing.assert_close(task.normalization(ends), torch.tensor([-1.0, 1.0]).expand_as(ends))
     assert np.isfinite(sing(task).mel.numpy()).all()

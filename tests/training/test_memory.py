@@ -7,7 +7,7 @@ import pytest
 FREED_AND_WANTED_AGAIN = """
 import resource
 import numpy as np
-from voicediff.training.memory import keep_freed
+from voicediff.training.memory import retain_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -28,4 +28,4 @@ def test_what_is_freed_is_not_handed_back():
         code = FREED_AND_WANTED_AGAIN.replace("{keep}", keep)
         return int(subprocess.check_output([sys.executable, "-c", code]))
 
-    assert 50 * (1 + faults("keep_freed")) < faults("(lambda: None)")
+    assert 50 * (1 + faults("retain_freed_memory")) < faults("(lambda: None)")

@@ -147,7 +147,7 @@ def test_asked_to_stop_writes_a_checkpoint_and_goes_on_later(
 
     monkeypatch.setattr(Trainer, "_report", stop_in_step_5)
     assert train(place, "stopped", f"training.workers={workers}") == 128 + number
-    assert "stopped; the same command goes on from here" in capsys.readouterr().err
+    assert "stopped; the same command resumes it" in capsys.readouterr().err
     assert checkpoints.newest(place / "stopped").name == "step_00000005"
     monkeypatch.undo()
     assert train(place, "stopped", f"training.workers={workers}") == 0
@@ -391,7 +391,7 @@ def test_another_configuration_in_the_same_folder_is_refused(place, capsys):
     train(place, "a")
     capsys.readouterr()
     message = refused(capsys, train(place, "a", "seed=4 training.phases.first.clip=2"))
-    assert message.startswith(f"{place / 'a'}: was begun with another configuration: ")
+    assert message.startswith(f"{place / 'a'}: was started with another configuration: ")
     assert "seed (3, now 4), training.phases[0].clip (1.0, now 2.0); " in message
     assert train(place, "a", "seed=4", "--resume-with-new-config") == 0
     assert train(place, "a", "seed=4 training.workers=1") == 0
@@ -404,7 +404,7 @@ def test_other_assets_or_parts_in_the_same_folder_are_refused(place, capsys):
         file.write("\n# changed\n")
     assert "import toy_parts.py (its text); " in refused(capsys, train(place, "a"))
     (place / "assets/tokens.txt").write_text("a b d")
-    assert "was begun with other assets (tokens.txt)" in refused(capsys, train(place, "a"))
+    assert "was started with other assets (tokens.txt)" in refused(capsys, train(place, "a"))
 
 
 def test_fine_tuning_takes_what_fits_and_says_what_not(place, capsys):
@@ -412,7 +412,7 @@ def test_fine_tuning_takes_what_fits_and_says_what_not(place, capsys):
     capsys.readouterr()
     assert train(place, "b", "task.hidden=9", "--init-from", str(place / "a")) == 0
     said = capsys.readouterr().err
-    assert f"weights taken from {place / 'a'}; not taken: 3" in said
+    assert f"weights loaded from {place / 'a'}; not loaded: 3" in said
     assert "  net.0.weight is (8, 4), the model has (9, 4)" in said
     only = "'training.phases=[{name: x, targets: [restore], steps: 1}]' 'training.ema.decay=0'"
     assert train(place, "c", only, "--init-from", str(place / "a")) == 0
@@ -475,8 +475,8 @@ def test_measuring_the_machine_changes_nothing_where_there_is_time(place):
 
 
 def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypatch, capsys):
-    pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=1.2)
-    monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
+    times = budget.StepTimes({"first": 2.0, "second": 3.0}, validation=1.2)
+    monkeypatch.setattr(budget, "measure", lambda *_: (times, 0))
     wanted = f"{LONG} training.minutes=2.01 training.validate_every=20"
     report = Trainer._report
 
@@ -489,7 +489,7 @@ def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypa
     assert train(place, "killed", wanted) == 128 + signal.SIGTERM
     monkeypatch.undo()
     # 60 x 2 s + 40 x 3 s + 6 validations of 1.2 s: 247.2 s, and 120.6 s are left
-    assert "would train for 4 minutes: 48 of 100 steps instead" in capsys.readouterr().err
+    assert "would take 4 minutes: 48 of 100 steps instead" in capsys.readouterr().err
     assert train(place, "killed", wanted) == 0  # goes on without measuring again
     phases = read_config(place / "killed/config.yaml").training["phases"]
     assert [phase["steps"] for phase in phases] == [29, 19]
@@ -497,10 +497,10 @@ def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypa
 
 
 def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypatch):
-    pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=0.0)
-    monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
-    clock = iter([0.0, 0.0, 100.0])  # the end is set, training begins, the first phase is done
-    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    times = budget.StepTimes({"first": 2.0, "second": 3.0}, validation=0.0)
+    monkeypatch.setattr(budget, "measure", lambda *_: (times, 0))
+    timer = iter([0.0, 0.0, 100.0])  # the end is set, training begins, the first phase is done
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(timer)))
     assert train(place, "a", f"{LONG} training.minutes=2 training.phases.first.min_steps=50") == 0
     phases = read_config(place / "a/config.yaml").training["phases"]
     assert [phase["steps"] for phase in phases] == [50, 6]  # 50 x 2 s + 6 x 3 s of 120 s
@@ -519,10 +519,10 @@ def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypat
 def test_between_phases_the_clock_is_looked_at_again(
     place, monkeypatch, capsys, minutes, spent, first, second
 ):
-    pace = budget.Pace({"first": 2.0, "second": 3.0}, validation=0.0)
-    monkeypatch.setattr(budget, "measured", lambda *_: (pace, 0))
-    clock = iter([0.0, 0.0, spent])  # the end is set, training begins, the first phase is done
-    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    times = budget.StepTimes({"first": 2.0, "second": 3.0}, validation=0.0)
+    monkeypatch.setattr(budget, "measure", lambda *_: (times, 0))
+    timer = iter([0.0, 0.0, spent])  # the end is set, training begins, the first phase is done
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: next(timer)))
     assert train(place, "a", f"{LONG} training.minutes={minutes}") == 0
     assert checkpoints.newest(place / "a").name == f"step_{first + second:08d}"
     phases = read_config(place / "a/config.yaml").training["phases"]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from voicediff import experiment
 from voicediff.training import budget
-from voicediff.training.memory import keep_freed
+from voicediff.training.memory import retain_freed_memory
 from voicediff.training.options import read_training
 from voicediff.training.trainer import Folders, accelerator
 
@@ -48,15 +48,15 @@ def in_another_process(way: str) -> dict[str, float]:
 
 def pace(args: argparse.Namespace, kept: bool) -> dict[str, float]:
     """Seconds a step by phase, in this process."""
-    if kept and not keep_freed():
+    if kept and not retain_freed_memory():
         sys.exit("freed memory can be kept on Linux with glibc alone")
     config = experiment.read_config(args.config, args.train_args)
     training = read_training(config)
-    budget.TRIED = args.steps
+    budget.TRIAL_STEPS = args.steps
     with tempfile.TemporaryDirectory() as scratch:
         folders = Folders(args.train, None, Path(scratch))
         process = accelerator(training.precision)
-        found, stopped = budget.measured(config, training, folders, args.assets, process)
+        found, stopped = budget.measure(config, training, folders, args.assets, process)
     if stopped:
         sys.exit(stopped)
     return found.steps

@@ -15,7 +15,7 @@ import torch
 
 from voicediff.audio import MelSpec, log_mel, read_wav
 from voicediff.errors import ConfigError
-from voicediff.tasks.svs.model import Kept
+from voicediff.tasks.svs.inference import Kept
 
 
 @dataclass

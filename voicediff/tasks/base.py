@@ -1,4 +1,4 @@
-"""What a task is to the trainer: a module, its data, its losses by target, and what it can show."""
+"""The interface between a task and the trainer: model, data, losses by optimisation target, preview."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Batch = dict[str, Any]
 
 @dataclass
 class Losses:
-    """The outcome of one target on one batch.
+    """The losses of one optimisation target on one batch.
 
-    loss: scalar to minimise, a *sum* over items and valid frames (the trainer divides by the
-        count of the global batch, so that any split over processes gives the same gradient).
+    loss: scalar to minimise, a *sum* over items and valid frames. The trainer divides by the number
+        of frames of the global batch, so that any split over processes gives the same gradient.
     terms: named scalars, sums as well, for the log.
     t, by_item: (B,) diffusion times and mean loss of each item, logged per bin of t.
     """
@@ -32,7 +32,7 @@ class Losses:
 
 @dataclass
 class Preview:
-    """What validation shows: scalars, pictures (H, W, 3) uint8 and sounds (N,) by name."""
+    """Results of validation: scalars, pictures (H, W, 3) uint8 and sounds (N,) by name."""
 
     scalars: dict[str, float] = field(default_factory=dict)
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
@@ -45,22 +45,22 @@ class Task(nn.Module, ABC):
 
     `assets` is the folder with everything besides weights that the model needs to be rebuilt
     (token list, statistics, feature settings); the trainer copies it into the experiment folder.
-    Without it (`voicediff check`) the task stands on its defaults.
+    Without it (`voicediff check`) the task uses defaults.
     """
 
-    #: the target's name -> prefixes of the parameters it trains, e.g. {"encoder": ("text.", "pitch.")}
+    #: optimisation target -> prefixes of the parameters it trains, e.g. {"encoder": ("text.", "pitch.")}
     targets: ClassVar[dict[str, tuple[str, ...]]]
-    #: name of the sampled metric of `preview` that decides the best checkpoint; lower is better
+    #: name of the metric of `preview` that selects the best checkpoint; lower is better
     best: ClassVar[str]
-    #: prefixes of weights that `begin` makes: no experiment to start from needs to have them
-    begun: ClassVar[tuple[str, ...]] = ()
+    #: prefixes of weights that `begin` sets; an experiment given as --init-from may lack them
+    set_by_begin: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def dataset(self, folder: Path, training: bool, options: dict[str, Any]) -> Dataset:
         """The map-style dataset of a prepared folder. `options` come from the phase's `data:`.
 
-        It offers `item(index, seed)`, where every random choice (crop, mixing) follows `seed`, and
-        `lengths`, a list of sizes in frames (read only where a phase sorts by length).
+        It has `item(index, seed)`, in which every random choice (crop, mixing) follows from `seed`,
+        and `lengths`, a list of sizes in frames (used only if a phase sorts by length).
         """
 
     @staticmethod
@@ -69,24 +69,24 @@ class Task(nn.Module, ABC):
         """Pad items to a batch, on the CPU (the trainer moves tensors, also those in dataclasses).
 
         `batch["seeds"]` are the items' seeds for t and noise, `batch["utts"]` their names, which
-        the trainer reports when a loss is not finite. It is static because workers receive it: with
-        a method they would receive the model too.
+        the trainer reports if a loss is not finite. Static, because it is sent to the workers: a
+        bound method would send the model as well.
         """
 
     @abstractmethod
     def count(self, batch: Batch) -> int:
-        """Number of valid frames of the batch: what the summed losses are divided by."""
+        """Number of valid frames of the batch, by which the summed losses are divided."""
 
     @abstractmethod
     def forward(self, batch: Batch, target: str) -> Losses:
-        """The losses of one target."""
+        """The losses of one optimisation target (a key of `targets`)."""
 
     def begin(self, source: Path | None) -> None:
-        """Called once, before the first step of a training, when the first weights are in.
+        """Called once before the first step of a training, after the initial weights are loaded.
 
-        source: the experiment that they were taken from, if any.
+        source: the experiment from which they were loaded, if any.
         """
 
     @abstractmethod
     def preview(self, batches: list[Batch], sampler: Any, pictures: int) -> Preview:
-        """Sample the given batches; metrics (among them `best`), pictures and sounds."""
+        """Sample the given batches: metrics (`best` among them), pictures and sounds."""

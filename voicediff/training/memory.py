@@ -1,4 +1,4 @@
-"""Memory that a training frees and wants again in its next step."""
+"""Reuse of freed memory from one training step to the next."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import platform
 
 # of glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_NEVER, _LARGEST = 2**31 - 1, 32 * 2**20  # bytes; the second is the most that glibc takes
+_NEVER, _LARGEST = (
+    2**31 - 1,
+    32 * 2**20,
+)  # bytes; the second is the largest value that glibc accepts
 
 
-def keep_freed() -> bool:
-    """Let this process keep what it frees; whether that was possible (Linux with glibc).
+def retain_freed_memory() -> bool:
+    """Keep freed memory in this process; returns whether that was possible (Linux with glibc).
 
-    Otherwise every step hands megabytes back to the system and asks for them again, now more and now
-    less, and the system clears each page anew.
+    By default glibc returns large blocks to the system and requests them again in every step, and
+    the system clears each page.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

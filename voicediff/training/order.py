@@ -1,7 +1,7 @@
-"""Which items make the batch of a step: a pure function of the seed and the step.
+"""The items of the batch of a step: a pure function of the seed and the step.
 
-So training goes on exactly where it stopped, in mid-epoch too, and does not depend on the number
-of workers or processes.
+Training therefore resumes exactly, also within an epoch, and does not depend on the number of
+workers or processes.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from voicediff.tasks.base import Batch, Task
 
 
 @dataclass(frozen=True)
-class Draw:
-    """An item of a batch and the seed of everything random about it: crop, t, noise."""
+class SeededIndex:
+    """Index of an item and the seed of its random choices (crop, t, noise)."""
 
     index: int
     seed: int
@@ -35,11 +35,11 @@ class Draw:
 
 @dataclass(frozen=True)
 class Order:
-    """The endless stream of a phase's items: every epoch a new permutation, cut into updates.
+    """The infinite sequence of a phase's items: a new permutation in every epoch, cut into updates.
 
-    An update's `size` items may lie across the end of an epoch, so that no update is smaller.
-    With `pool` > 1 the items of so many updates are sorted by `lengths` before they are cut, and
-    these updates shuffled.
+    The `size` items of an update may span two epochs, so that all updates have the same size.
+    With `pool` > 1 the items of `pool` updates are sorted by `lengths` before they are cut, and
+    these updates are shuffled.
     """
 
     seed: int
@@ -49,17 +49,17 @@ class Order:
     pool: int = 1
     lengths: tuple[int, ...] = ()
 
-    def update(self, number: int) -> list[Draw]:
+    def update(self, number: int) -> list[SeededIndex]:
         """The items of update `number` of the phase, over all processes."""
         pool, place = divmod(number, self.pool)
-        draws = _pool(self, pool)
-        return draws[place * self.size : (place + 1) * self.size]
+        items = _pool(self, pool)
+        return items[place * self.size : (place + 1) * self.size]
 
-    def draw(self, position: int) -> Draw:
-        """The item at a position of the stream."""
+    def at(self, position: int) -> SeededIndex:
+        """The item at a position of the sequence."""
         epoch, place = divmod(position, self.items)
         index = int(_permutation(self.seed, self.phase, epoch, self.items)[place])
-        return Draw(index, item_seed(self.seed, self.phase, epoch, index))
+        return SeededIndex(index, item_seed(self.seed, self.phase, epoch, index))
 
 
 @lru_cache(maxsize=4)
@@ -69,51 +69,53 @@ def _permutation(seed: int, phase: str, epoch: int, items: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _pool(order: Order, number: int) -> list[Draw]:
+def _pool(order: Order, number: int) -> list[SeededIndex]:
     size = order.size * order.pool
-    draws = [order.draw(position) for position in range(number * size, (number + 1) * size)]
+    items = [order.at(position) for position in range(number * size, (number + 1) * size)]
     if order.pool == 1:
-        return draws
-    draws.sort(key=lambda draw: order.lengths[draw.index])
+        return items
+    items.sort(key=lambda item: order.lengths[item.index])
     key = item_seed(order.seed, "pool", order.phase, number)
     places = np.random.Generator(np.random.Philox(key)).permutation(order.pool)
-    return [draw for p in places for draw in draws[p * order.size : (p + 1) * order.size]]
+    return [item for p in places for item in items[p * order.size : (p + 1) * order.size]]
 
 
-def share(draws: Sequence[Draw], batches: int, process: int, processes: int) -> list[list[Draw]]:
-    """What one process computes of an update: `batches` lists, every `processes`-th item of each."""
-    size = len(draws) // batches
+def share(
+    items: Sequence[SeededIndex], batches: int, process: int, processes: int
+) -> list[list[SeededIndex]]:
+    """The part of an update for one process: `batches` lists, every `processes`-th item of each."""
+    size = len(items) // batches
     return [
-        list(draws[number * size : (number + 1) * size])[process::processes]
+        list(items[number * size : (number + 1) * size])[process::processes]
         for number in range(batches)
     ]
 
 
-class Drawn(Dataset):
-    """A task's dataset, indexed by draws, and how its items become a batch.
+class SeededDataset(Dataset):
+    """A task's dataset, indexed by `SeededIndex`, and its collate function.
 
-    A DataError is handed on as a value: workers would wrap it into the text of a traceback.
+    A DataError is returned as a value: workers would convert it to the text of a traceback.
     """
 
     def __init__(self, dataset: Dataset, collate: Callable[[list[Any], list[int]], Batch]):
         self.dataset, self._collate = dataset, collate
 
-    def __getitem__(self, draw: Draw) -> tuple[Any, int] | DataError:
+    def __getitem__(self, item: SeededIndex) -> tuple[Any, int] | DataError:
         try:
-            return self.dataset.item(draw.index, draw.seed), draw.seed
+            return self.dataset.item(item.index, item.seed), item.seed
         except DataError as error:
             return error
 
     def collate(self, pairs: list[tuple[Any, int] | DataError]) -> Batch | DataError:
-        """Items with their seeds -> a batch; where one is an error, that error."""
+        """(item, seed) pairs -> a batch, or the first error among them."""
         for pair in pairs:
             if isinstance(pair, DataError):
                 return pair
         items, seeds = zip(*pairs, strict=True)
         return self._collate(list(items), list(seeds))
 
-    def __reduce__(self) -> tuple[Callable[..., Drawn], tuple[list[Path], bytes]]:
-        """To a worker that is started anew: it has yet to import the user's files."""
+    def __reduce__(self) -> tuple[Callable[..., SeededDataset], tuple[list[Path], bytes]]:
+        """Pickle for a spawned worker, which has to import the user's files first."""
         try:
             content = pickle.dumps((self.dataset, self._collate))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -124,22 +126,22 @@ class Drawn(Dataset):
         return _unpickled, (imported_files(), content)
 
 
-def _unpickled(files: list[Path], content: bytes) -> Drawn:
+def _unpickled(files: list[Path], content: bytes) -> SeededDataset:
     for path in files:
         if path.stem not in sys.modules:
             import_parts([path.name], path.parent)
-    return Drawn(*pickle.loads(content))
+    return SeededDataset(*pickle.loads(content))
 
 
 def load(
-    task: Task, dataset: Dataset, batches: Iterable[list[Draw]], workers: int
+    task: Task, dataset: Dataset, batches: Iterable[list[SeededIndex]], workers: int
 ) -> Iterator[Batch]:
     """The collated batches in the order given, prepared by `workers` processes."""
-    drawn = Drawn(dataset, task.collate)
+    seeded = SeededDataset(dataset, task.collate)
     loader = DataLoader(
-        drawn,
+        seeded,
         batch_sampler=batches,
-        collate_fn=drawn.collate,
+        collate_fn=seeded.collate,
         num_workers=workers,
         worker_init_fn=_ignore_signals,
         pin_memory=torch.cuda.is_available(),
@@ -152,10 +154,10 @@ def load(
 
 
 def _ignore_signals(worker: int) -> None:
-    """The training process decides when to stop, and tells its workers.
+    """Leave signals to the training process, which stops its workers.
 
-    Terminals and schedulers signal the whole group, and a worker that ended would take the step's
-    batches with it.
+    Terminals and schedulers signal the whole process group; a worker that ended by itself would
+    lose the batches of the current step.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,10 +1,10 @@
-"""From a request to a running trainer: configuration, experiment folder, initial weights."""
+"""Start of a training: configuration, experiment folder, initial weights."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +21,14 @@ from voicediff.tasks.base import Task
 from voicediff.training import checkpoints
 from voicediff.training.budget import fit
 from voicediff.training.loggers import Logger
-from voicediff.training.memory import keep_freed
+from voicediff.training.memory import retain_freed_memory
 from voicediff.training.options import read_training
 from voicediff.training.trainer import Folders, Trainer, accelerator
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be trained from what, where; see `voicediff train --help`."""
+    """Arguments of a training, see `voicediff train --help`."""
 
     config: Path
     train: Path
@@ -42,17 +42,15 @@ class Request:
 
 
 def train(request: Request) -> int:
-    """Train, or go on training. Returns 0, or the number of the signal that stopped it."""
-    keep_freed()
+    """Start or resume a training. Returns 0, or the number of the signal that stopped it."""
+    retain_freed_memory()
     config = experiment.read_config(request.config, request.overrides)
     training = read_training(config)
     _require_folders(request)
     process = accelerator(training.precision, request.device)
     if training.precision == "bf16" and process.mixed_precision == "no" and process.is_main_process:
-        print(
-            "this processor has no instructions for bfloat16: training in float32", file=sys.stderr
-        )
-    with _alone(request.experiment) if process.is_main_process else _nothing():
+        print("this processor has no bfloat16 instructions: training in float32", file=sys.stderr)
+    with _locked(request.experiment) if process.is_main_process else nullcontext():
         loggers = build_loggers(config)
         folders = Folders(request.train, request.dev, request.experiment)
         budget, stopped = fit(config, training, folders, request.assets, process)
@@ -60,12 +58,12 @@ def train(request: Request) -> int:
             return stopped
         task = config.build_task(request.assets)
         if checkpoints.newest(request.experiment) is None:
-            _begin(task, request.init_from, process.is_main_process)
+            _initialize(task, request.init_from, process.is_main_process)
         trainer = Trainer(task, config, training, loggers, folders, process)
         if budget is not None:
-            trainer.at_phase = budget.again
+            trainer.on_phase_start = budget.adjust
         if process.is_main_process:
-            _settle(request, config)
+            _prepare_folder(request, config)
         process.wait_for_everyone()
         try:
             return trainer.run()
@@ -76,11 +74,11 @@ def train(request: Request) -> int:
             ) from error
         finally:
             process.end_training()
-            AcceleratorState._reset_state(True)  # the next training may want another precision
+            AcceleratorState._reset_state(True)  # the next training may use another precision
 
 
 def build_loggers(config: Config) -> dict[str, Logger]:
-    """The loggers of a configuration by name; csv is always among them, and first."""
+    """The loggers of a configuration by name; csv is always the first."""
     if not isinstance(config.loggers, list):
         raise ConfigError(f"loggers: expected a list, found {config.loggers!r}")
     specs = [{"name": item} if isinstance(item, str) else item for item in config.loggers]
@@ -90,8 +88,8 @@ def build_loggers(config: Config) -> dict[str, Logger]:
     return {spec["name"]: build("logger", spec) for spec in config.loggers}
 
 
-def _settle(request: Request, config: Config) -> None:
-    """Lay out the experiment folder, or make sure that it is the one of this configuration."""
+def _prepare_folder(request: Request, config: Config) -> None:
+    """Create the experiment folder, or check that it belongs to this configuration."""
     folder = request.experiment
     if not (folder / "config.yaml").is_file():
         experiment.create(folder, config, request.assets)
@@ -102,23 +100,23 @@ def _settle(request: Request, config: Config) -> None:
         changed = sorted(name for name in kept | given if kept.get(name) != given.get(name))
         if changed:
             raise ConfigError(
-                f"{folder}: was begun with other assets ({', '.join(changed)}); "
-                "give another folder (--exp)"
+                f"{folder}: was started with other assets ({', '.join(changed)}); "
+                "choose another folder (--exp)"
             )
     if found and not request.new_config:
         raise ConfigError(
-            f"{folder}: was begun with another configuration: {', '.join(found)}; give another "
-            "folder (--exp) or go on anyway (--resume-with-new-config)"
+            f"{folder}: was started with another configuration: {', '.join(found)}; choose another "
+            "folder (--exp) or continue anyway (--resume-with-new-config)"
         )
     if found:
         experiment.write_config(folder, config)
 
 
-def _begin(task: Task, source: Path | None, report: bool) -> None:
-    """The first weights: those of pre-trained encoders, and of the experiment to start from."""
+def _initialize(task: Task, source: Path | None, report: bool) -> None:
+    """Load the initial weights: of pre-trained encoders, and of the experiment of --init-from."""
     for path in load_pretrained(task):
         if report:
-            print(f"pre-trained encoder taken from {path}", file=sys.stderr)
+            print(f"pre-trained encoder loaded from {path}", file=sys.stderr)
     if source:
         _fine_tune(task, source, report)
     task.begin(source)
@@ -126,9 +124,9 @@ def _begin(task: Task, source: Path | None, report: bool) -> None:
 
 def _fine_tune(task: Task, source: Path, report: bool) -> None:
     left_out = experiment.load_same(task, source)
-    left_out = [line for line in left_out if not line.startswith(task.begun)]
+    left_out = [line for line in left_out if not line.startswith(task.set_by_begin)]
     if report:
-        print(f"weights taken from {source}; not taken: {len(left_out)}", file=sys.stderr)
+        print(f"weights loaded from {source}; not loaded: {len(left_out)}", file=sys.stderr)
         for line in left_out:
             print(f"  {line}", file=sys.stderr)
 
@@ -140,8 +138,8 @@ def _require_folders(request: Request) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No two trainings write to one folder; the lock goes with the process, not its workers."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Prevents two trainings in one folder; the lock ends with this process, not with its workers."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
@@ -152,8 +150,3 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -34,13 +34,13 @@ from voicediff.training.checkpoints import State
 from voicediff.training.loggers import Logger
 from voicediff.training.meter import Meter
 from voicediff.training.options import Phase, Training
-from voicediff.training.order import Draw, Order, load, share
+from voicediff.training.order import Order, SeededIndex, load, share
 from voicediff.training.targets import OptimizationTarget, build_targets
 
 
 @dataclass(frozen=True)
 class Folders:
-    """The prepared data of training and development (None: no validation), and the experiment."""
+    """Folders of training data, development data (None: no validation) and the experiment."""
 
     train: Path
     dev: Path | None
@@ -48,17 +48,17 @@ class Folders:
 
 
 class Trainer:
-    """Trains a task phase by phase; killed at any moment and started again it gives the same.
+    """Trains a task phase by phase. A training that was killed at any moment resumes exactly.
 
     Args:
-        task: on any device, with its initial weights; moved to the accelerator's.
-        config: read and resolved, for the seed and the sampler of validation.
+        task: on any device, with its initial weights; moved to the accelerator's device.
+        config: the resolved configuration, for the seed and the sampler of validation.
         training: its checked `training:` section.
-        loggers: not yet open; only the main process uses them.
+        loggers: not opened yet; used by the main process only.
 
     Attributes:
-        at_phase: called with the number of each phase but the first before it begins; may change how many steps
-            that phase and those after it have.
+        on_phase_start: called with the number of a phase before each phase except the first; may change the
+            number of steps of this phase and the following ones.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class Trainer:
         self.model = accelerator.prepare_model(self.task)
         self.meter = Meter(accelerator)
         self.loggers = loggers if accelerator.is_main_process else {}
-        self.at_phase: Callable[[int], None] = lambda number: None
+        self.on_phase_start: Callable[[int], None] = lambda number: None
         self.state = State()
         self.signal = 0
 
     def run(self) -> int:
-        """The loop. Returns 0, or the number of the signal that asked to stop."""
+        """The training loop. Returns 0, or the number of the signal that stopped it."""
         self._resume()
         phases = self.training.phases
         with self._signals(), self._progress() as progress:
@@ -93,7 +93,7 @@ class Trainer:
                 self.task.train()
                 progress.set_description(phase.name)
                 for batches in self._updates(phase):
-                    count, stop = self._agree(batches)
+                    count, stop = self._synchronized(batches)
                     for target in targets:
                         self._update(target, phase, batches, count)
                     self.average.update_parameters(self.task)
@@ -113,7 +113,7 @@ class Trainer:
     def _update(
         self, target: OptimizationTarget, phase: Phase, batches: list[Batch], count: int
     ) -> None:
-        """One step of one target: gradients of all batches and processes, clipped, applied.
+        """One step of one optimisation target: accumulate gradients, clip them, update.
 
         DDP takes the mean over processes, so the sums are scaled to give sum / global count.
         """
@@ -139,7 +139,7 @@ class Trainer:
     def _report(
         self, phase: Phase, targets: list[OptimizationTarget], progress: tqdm, stop: int
     ) -> None:
-        """Log, validate and write a checkpoint where it is time to."""
+        """Log, validate and write a checkpoint if they are due at this step."""
         state, training = self.state, self.training
         end = state.phase == len(training.phases) - 1 and state.phase_step == phase.steps
         if state.step % training.log_every == 0 or end:
@@ -155,7 +155,7 @@ class Trainer:
     # -- data -----------------------------------------------------------------------------------
 
     def _updates(self, phase: Phase) -> Iterator[list[Batch]]:
-        """This process's batches of each update still to be done in a phase."""
+        """The batches of this process for each remaining update of a phase."""
         dataset = self._dataset(self.folders.train, phase, training=True)
         lengths = tuple(dataset.lengths) if phase.sort_pool > 1 else ()
         size = phase.batch_size * phase.accumulate
@@ -166,23 +166,23 @@ class Trainer:
                 f"training.phases.{phase.name}.batch_size: {phase.batch_size} items cannot be "
                 f"shared by {processes} processes"
             )
-        draws = (
+        indices = (
             batch
             for number in range(self.state.phase_step, phase.steps)
             for batch in share(order.update(number), phase.accumulate, process, processes)
         )
-        batches = map(self._to_device, load(self.task, dataset, draws, self.training.workers))
+        batches = map(self._to_device, load(self.task, dataset, indices, self.training.workers))
         while update := list(islice(batches, phase.accumulate)):
             yield update
 
     def _dataset(self, folder: Path, phase: Phase, training: bool) -> Dataset:
         dataset = self.task.dataset(folder, training, phase.data)
         if len(dataset) == 0:
-            raise DataError(f"{folder}: holds no items to train on")
+            raise DataError(f"{folder}: no items")
         return dataset
 
     def _to_device(self, batch: Any) -> Any:
-        """Tensors in mappings, sequences and dataclasses, moved."""
+        """The batch with all its tensors (in mappings, sequences and dataclasses) on the device."""
         if isinstance(batch, Tensor):
             device = self.accelerator.device
             return batch.to(device, non_blocking=device.type == "cuda")  # else memory is not pinned
@@ -198,8 +198,8 @@ class Trainer:
 
     # -- steps ----------------------------------------------------------------------------------
 
-    def _agree(self, batches: list[Batch]) -> tuple[int, int]:
-        """Over all processes: the valid frames of an update, and the signal to stop after it."""
+    def _synchronized(self, batches: list[Batch]) -> tuple[int, int]:
+        """Over all processes: number of valid frames of an update, and the signal to stop after it."""
         counts = [sum(self.task.count(batch) for batch in batches), self.signal]
         tensor = torch.tensor(counts, dtype=torch.int64, device=self.accelerator.device)
         count, stop = self.accelerator.reduce(tensor, "sum").tolist()
@@ -211,7 +211,7 @@ class Trainer:
             parameter.requires_grad_(id(parameter) in chosen)
 
     def _reseed(self, target: OptimizationTarget, number: int) -> None:
-        """Dropout and the like depend on the step alone, not on what ran before."""
+        """Make dropout and other random numbers depend on the step only, for exact resuming."""
         process = self.accelerator.process_index
         where = (self.config.seed, "step", self.state.step, target.name, number, process)
         torch.manual_seed(item_seed(*where))
@@ -234,33 +234,33 @@ class Trainer:
         )
 
     def _next_phase(self) -> None:
-        """The next phase trains on from the averaged weights, which inference will use.
+        """Continue with the next phase from the averaged weights, which inference uses.
 
-        What it adds is not compared with what lacks it: the best weights are the best of a phase.
+        The best weights are those of the current phase: metrics of different phases are not compared.
         """
         self.task.load_state_dict(self.average.module.state_dict())
         self.average.n_averaged.zero_()
         self.state.phase += 1
         self.state.phase_step = 0
-        self.at_phase(self.state.phase)
+        self.on_phase_start(self.state.phase)
         self.state.best = self.state.best_step = None
 
     # -- reports --------------------------------------------------------------------------------
 
     @torch.no_grad()
     def _validate(self, phase: Phase, targets: list[OptimizationTarget]) -> None:
-        """Losses on the development set, and the sampled metric that decides the best weights."""
+        """Losses on the development set, and the metric that selects the best weights."""
         task = self.average.module.eval()
         dataset = self._dataset(self.folders.dev, phase, training=False)
-        draws = [
-            Draw(i, item_seed(self.config.seed, "dev", i))
+        indices = [
+            SeededIndex(i, item_seed(self.config.seed, "dev", i))
             for i in range(min(len(dataset), self.training.validation_items))
         ]
         process, processes = self.accelerator.process_index, self.accelerator.num_processes
         meter = Meter(self.accelerator)
-        for target in targets:  # so that a process without items has the same names to add up
+        for target in targets:  # a process without items needs the same names for the sum
             meter.add(f"{target.name}/loss", 0.0, 0.0)
-        for batch in self._batches(task, dataset, draws[process::processes], phase):
+        for batch in self._batches(task, dataset, indices[process::processes], phase):
             for target in targets:
                 torch.manual_seed(0)
                 with self.accelerator.autocast():
@@ -268,11 +268,13 @@ class Trainer:
                 meter.add(f"{target.name}/loss", losses.loss, task.count(batch))
         self._log("dev", meter.means())
         if self.accelerator.is_main_process and self.training.previews:
-            self._preview(task, dataset, draws[: self.training.previews], phase)
+            self._preview(task, dataset, indices[: self.training.previews], phase)
         self.accelerator.wait_for_everyone()
 
-    def _preview(self, task: Task, dataset: Dataset, draws: list[Draw], phase: Phase) -> None:
-        batches = list(self._batches(task, dataset, draws, phase))
+    def _preview(
+        self, task: Task, dataset: Dataset, indices: list[SeededIndex], phase: Phase
+    ) -> None:
+        batches = list(self._batches(task, dataset, indices, phase))
         preview = task.preview(batches, self.sampler, self.training.pictures)
         self._log("sample", preview.scalars)
         for logger in self.loggers.values():
@@ -282,10 +284,10 @@ class Trainer:
             self.state.best, self.state.best_step = found, self.state.step
 
     def _batches(
-        self, task: Task, dataset: Dataset, draws: list[Draw], phase: Phase
+        self, task: Task, dataset: Dataset, indices: list[SeededIndex], phase: Phase
     ) -> Iterator[Batch]:
         size = phase.batch_size
-        lists = [draws[start : start + size] for start in range(0, len(draws), size)]
+        lists = [indices[start : start + size] for start in range(0, len(indices), size)]
         return map(self._to_device, load(task, dataset, lists, 0))
 
     def _log(self, split: str, values: dict[str, float]) -> None:
@@ -309,14 +311,14 @@ class Trainer:
     # -- start and stop -------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        """Go on from the newest checkpoint, where there is one."""
+        """Load the newest checkpoint, if there is one."""
         folder = self.folders.experiment
         checkpoint = checkpoints.newest(folder)
         if checkpoint is not None:
             self.state = checkpoints.read_state(checkpoint)
             if self.state.phase >= len(self.training.phases):
                 raise ConfigError(
-                    f"training.phases: {checkpoint} stands in phase {self.state.phase}"
+                    f"training.phases: {checkpoint} belongs to phase {self.state.phase}"
                 )
             targets = self.targets[self.state.phase]
             checkpoints.restore(checkpoint, self.task, self.average.module, targets)
@@ -344,9 +346,9 @@ class Trainer:
 
 
 class _Stop:
-    """Within the block the first SIGINT or SIGTERM only asks; a second one ends at once.
+    """Within the block the first SIGINT or SIGTERM requests a stop; a second one ends at once.
 
-    Python lets only the main thread handle signals: elsewhere they keep their meaning.
+    Python handles signals in the main thread only: in other threads nothing is changed.
     """
 
     def __init__(self, trainer: Trainer):
@@ -369,16 +371,19 @@ class _Stop:
 
 
 def accelerator(precision: str, device: str | None = None) -> Accelerator:
-    """One process, or as many as `torchrun` or `accelerate launch` started, on GPUs or on CPUs.
+    """An Accelerator for the processes started by `torchrun` or `accelerate launch`, or for one.
 
-    Unused parameters are looked for, because each target trains only some of them.
+    DDP looks for unused parameters, because each optimisation target trains only some of them.
 
-    device: see `devices.chosen`; of several processes each takes its own GPU, so no number then.
+    device: see `devices.chosen`; without a number if there are several processes, since each uses
+    a GPU of its own.
     """
     wanted = chosen(device)
     if wanted.index is not None and wanted.type == "cuda":
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise ConfigError(f"--device {device}: several processes choose their GPUs themselves")
+            raise ConfigError(
+                f"--device {device}: several processes choose their GPUs themselves; use cuda"
+            )
         torch.cuda.set_device(wanted)
     return Accelerator(
         mixed_precision="bf16" if precision == "bf16" and has_bfloat16(wanted.type) else "no",
