@@ -1,10 +1,10 @@
-"""A ring learned in seconds with any process, objective and sampler.
+"""Diffusion on a two-dimensional toy distribution, a ring, with any process, objective and sampler.
 
     python docs/examples/ring.py                    # every process; writes ring.png
     python docs/examples/ring.py --sde flow --objective velocity --sampler heun --nfe 9
 
-Points (x, y) stand for a mel-spectrogram with two channels, one bin and one frame, so this is the same
-`Diffusion` that sings and separates.
+A point (x, y) has the shape of a spectrogram with two channels, one bin and one frame, so the model is the
+same `Diffusion` that is used for singing and separation.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from voicediff.diffusion.noise import Noise
 from voicediff.networks.conditions import Conditions
 from voicediff.registry import build, entries
 
-MEAN = (0.4, 0.2)  # mu: what is known beforehand, off the centre on purpose
-#: options in the units of a ring of radius 1 (ouve's own sigmas are those of spectra)
+MEAN = (0.4, 0.2)  # mu: an estimate of the data, deliberately not the centre
+#: options for a ring of radius 1 (the defaults of ouve are for spectra)
 OPTIONS = {"ouve": {"sigma_min": 0.05, "sigma_max": 2.0}, "ve": {"sigma_max": 10.0}}
-#: ouve does not reach mu: its sampler must forget
+#: ouve does not reach mu: with a stochastic sampler the error decays
 SAMPLERS = {"ouve": {"name": "dpm_solver", "stochastic": True}}
 
 
-class Shown(Prepared):
+class PreparedMu(Prepared):
     def __init__(self, mu: Tensor):
         self.mu = mu
 
 
 class PointNetwork(Decoder):
-    """Three layers on the point and waves of t."""
+    """An MLP on the point, mu, and sines and cosines of t."""
 
     def __init__(self, width: int = 96):
         super().__init__()
@@ -45,10 +45,10 @@ class PointNetwork(Decoder):
         inner = [part for layer in layers[:-1] for part in (layer, nn.SiLU())]
         self.layers = nn.Sequential(*inner, layers[-1])
 
-    def prepare(self, mu: Tensor, cond: Conditions, mask: Tensor) -> Shown:
-        return Shown(mu)
+    def prepare(self, mu: Tensor, cond: Conditions, mask: Tensor) -> PreparedMu:
+        return PreparedMu(mu)
 
-    def evaluate(self, x_in: Tensor, time_in: Tensor, prepared: Shown) -> Tensor:
+    def evaluate(self, x_in: Tensor, time_in: Tensor, prepared: PreparedMu) -> Tensor:
         waves = time_in[:, None] * self.rates
         inputs = [x_in.flatten(1), prepared.mu.flatten(1), waves.sin(), waves.cos()]
         return self.layers(torch.cat(inputs, 1)).reshape(x_in.shape)
@@ -62,7 +62,7 @@ def ring(size: int, generator: torch.Generator) -> Tensor:
 
 
 def normal(generator: torch.Generator) -> Noise:
-    """Plain noise from one generator; songs use `SeededNoise`."""
+    """Noise from one generator; the recipes use `SeededNoise`."""
     return lambda like: torch.randn(like.shape, generator=generator)
 
 
@@ -71,7 +71,7 @@ def means(size: int) -> Tensor:
 
 
 def train(sde: str, objective: str = "edm", steps: int = 1500, size: int = 256) -> Diffusion:
-    """A diffusion that knows the ring."""
+    """A diffusion model trained on the ring."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     task = build(
@@ -93,10 +93,10 @@ def train(sde: str, objective: str = "edm", steps: int = 1500, size: int = 256) 
 
 def sample(diffusion: Diffusion, sampler: dict, nfe: int = 30, size: int = 1000) -> Tensor:
     """Points (size, 2) from the prior."""
-    walk = build("sampler", sampler)
-    walk = walk if walk.nfe is None else walk.with_nfe(nfe)
+    solver = build("sampler", sampler)
+    solver = solver if solver.nfe is None else solver.with_nfe(nfe)
     generator, mask = torch.Generator().manual_seed(1), torch.ones(size, 1, dtype=torch.bool)
-    points = diffusion.sample(walk, means(size), Conditions(), mask, normal(generator))
+    points = diffusion.sample(solver, means(size), Conditions(), mask, normal(generator))
     return points.flatten(1)
 
 
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--sde", choices=sorted(entries("sde")), help="default: each of them")
     parser.add_argument("--objective", choices=sorted(entries("objective")), default="edm")
     parser.add_argument("--sampler", choices=sorted(entries("sampler")), help="default: dpm_solver")
-    parser.add_argument("--nfe", type=int, default=30, help="network calls")
+    parser.add_argument("--nfe", type=int, default=30, help="number of network evaluations")
     parser.add_argument("--out", default="ring.png")
     args = parser.parse_args()
     clouds = {}
@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def draw(clouds: dict[str, Tensor], path: str) -> None:
-    """The clouds side by side, mu as a cross."""
+    """The samples of each process, with mu as a cross."""
     import matplotlib
 
     matplotlib.use("Agg")

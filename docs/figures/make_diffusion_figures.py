@@ -1,8 +1,8 @@
-"""The figures of docs/diffusion.md: paths, orders, error against calls, and the learned ring.
+"""The figures of docs/diffusion.md: processes, orders, error against NFE, and the ring example.
 
 python docs/figures/make_diffusion_figures.py [--out docs/figures]     # about two minutes on one core
 
-All but the ring are computed exactly on Gaussian data (`voicediff.diffusion.gaussian`), nothing is drawn by chance.
+All but the ring and the paths use closed-form solutions of Gaussian data (`voicediff.diffusion.gaussian`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def save(figure: plt.Figure, path: Path) -> None:
 
 
 def paths(path: Path) -> None:
-    """a, b, sigma of each process, and the spread of x_t from x0 = 1 around mu = -1."""
+    """a, b, sigma of each process, and mean and std of x_t from x0 = 1 with mu = -1."""
     names = sorted(entries("sde"))
     figure, axes = grid_of_axes(2 * len(names), 4, (2.9, 2.1))
     for i, name in enumerate(names):
@@ -94,7 +94,7 @@ def paths(path: Path) -> None:
 
 
 def draw_spread(axis: plt.Axes, t: np.ndarray, mean: np.ndarray, sigma: np.ndarray, large: bool):
-    """Mean, one and two standard deviations, as seen from x0 = 1 towards mu = -1 (or 0)."""
+    """Mean, and bands of one and two standard deviations, from x0 = 1 towards mu = -1 (or 0)."""
     for width in (2, 1):
         axis.fill_between(t, mean - width * sigma, mean + width * sigma, color="#2c6fbb", alpha=0.2)
     axis.plot(t, mean, color="#2c6fbb")
@@ -110,7 +110,7 @@ def error(data: GaussianData, sde: SDE, spec: dict, steps: int, close: str) -> f
 
 
 def orders(path: Path) -> None:
-    """Each sampler's error against its steps on four processes, inside their ends."""
+    """Error of each sampler against its steps, on four processes, away from their ends."""
     names, steps = ("vp_mean", "ouve", "flow", "bridge"), (8, 16, 32, 64, 128)
     data = GaussianData(mean=1.0, std=0.5, mu=0.3)
     figure, axes = grid_of_axes(4, 2, (5.2, 3.9))
@@ -128,7 +128,7 @@ def orders(path: Path) -> None:
 
 
 def calls(path: Path) -> None:
-    """Error against network calls from the practical prior, each sampler closed as it is by default."""
+    """Error against NFE from the practical prior, with each sampler's default closing step."""
     samplers = ("euler", "heun", "ddim", "ancestral", "dpm_solver", "unipc", "deis", "plms", "edm")
     cases = {"vp_mean": 0.1, "flow": 0.1, "ouve": 0.1, "bridge": 0.1}
     figure, axes = grid_of_axes(4, 2, (5.2, 3.6))
@@ -142,13 +142,13 @@ def calls(path: Path) -> None:
             line = ("-", "--", ":")[style // 5]
             axis.loglog(points.keys(), points.values(), line, marker=".", label=label)
         axis.axhline(0.01, color="#999999", lw=0.6)
-        axis.set(title=name, xlabel="network calls", ylabel="$W_2$ / std", ylim=(1e-3, 5))
+        axis.set(title=name, xlabel="NFE", ylabel="$W_2$ / std", ylim=(1e-3, 5))
     axes[0].legend(fontsize=6, ncols=2)
     save(figure, path)
 
 
 def from_prior(data: GaussianData, sde: SDE, spec: dict, nfe: int) -> tuple[int, float]:
-    """(calls, error) from N(mean of the prior, sigma(t_max)^2), as in real sampling with mu = 0."""
+    """(NFE, error) from N(mean of the prior, sigma(t_max)^2), as in sampling, with mu = 0."""
     sampler = build("sampler", spec).with_nfe(nfe)
     sigma = sde.sigma(torch.tensor([sde.t_max], dtype=torch.float64)).item()
     mean, std = data.sampled(sampler, sde, start=(0.0, sigma))
@@ -156,7 +156,7 @@ def from_prior(data: GaussianData, sde: SDE, spec: dict, nfe: int) -> tuple[int,
 
 
 def there_and_back(name: str, path: Path) -> None:
-    """Forward paths from two clusters, and the exact flow and reverse SDE back to them; mu = 0.5."""
+    """Forward process from two clusters, and probability-flow ODE and reverse SDE; mu = 0.5."""
     sde, mu, size, steps = build("sde", {"name": name}), 0.5, 24, 400
     draw = torch.Generator().manual_seed(0)
     centres = torch.tensor([-1.0, 1.0]).repeat(size // 2)
@@ -164,8 +164,8 @@ def there_and_back(name: str, path: Path) -> None:
     times = torch.linspace(sde.t_min, sde.t_max, steps + 1, dtype=torch.float64)
     panels = {"forward SDE": (times, forward(sde, x0, mu, times, draw))}
     for label, sampler in {
-        "probability flow back": {"name": "dpm_solver", "steps": 200, "close": "none"},
-        "reverse SDE back": {"name": "ancestral", "steps": 400, "close": "none"},
+        "probability-flow ODE": {"name": "dpm_solver", "steps": 200, "close": "none"},
+        "reverse SDE": {"name": "ancestral", "steps": 400, "close": "none"},
     }.items():
         panels[label] = back(sde, sampler, mu, size, draw)
     figure, axes = grid_of_axes(3, 3, (3.6, 2.6), sharey=True)
@@ -188,7 +188,7 @@ def forward(sde: SDE, x: torch.Tensor, mu: float, times: torch.Tensor, draw: tor
 
 
 def back(sde: SDE, sampler: dict, mu: float, size: int, draw: torch.Generator):
-    """Times and states of a walk with the exact estimate of two clusters at -1 and 1 (std 0.1)."""
+    """Times and states of sampling with the exact estimate of two clusters at -1 and 1 (std 0.1)."""
 
     def estimate(x: torch.Tensor, t: torch.Tensor):
         a, b, sigma = (f(t.double())[:, None] for f in (sde.a, sde.b, sde.sigma))
@@ -212,7 +212,7 @@ def back(sde: SDE, sampler: dict, mu: float, size: int, draw: torch.Generator):
 
 
 def learned_ring(path: Path) -> None:
-    """The ring of docs/examples/ring.py, learned with every process."""
+    """The ring of docs/examples/ring.py with every process."""
     example = Path(__file__).parents[1] / "examples/ring.py"
     spec = importlib.util.spec_from_file_location("ring", example)
     ring = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""What every decoder promises, whatever its architecture."""
+"""The contract of decoders."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def made(case, channels=1, kinds=None, seed=0, **options):
     torch.manual_seed(seed)
     spec = {"name": case, **sizes, **options}
     decoder = build("decoder", spec, channels_in=channels, bins=BINS, conditions=conditions)
-    with torch.no_grad():  # gates and last layers that start at zero would hide what is under test
+    with torch.no_grad():  # layers initialised at zero would hide the effect under test
         for parameter in decoder.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.2)
@@ -126,7 +126,7 @@ def close(a, b, tolerance=2e-5):
 @each
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("frames", [1, 13, 24])
-def test_answer_has_the_shape_of_x_at_any_length(case, channels, frames):
+def test_output_has_the_shape_of_x_at_any_length(case, channels, frames):
     decoder = made(case, channels)
     x, t, mu, cond = inputs(3, frames, channels)
     answer = decoder(x, t, mu, cond, torch.ones(3, frames, dtype=torch.bool))
@@ -177,7 +177,7 @@ def test_batches_of_one_two_and_three_agree(case):
 
 
 @each
-def test_an_item_without_valid_frames_is_answered_with_zeros(case):
+def test_an_item_without_valid_frames_gives_zeros(case):
     decoder = made(case)
     all_inputs = inputs(2, 20)
     mask = length_mask(torch.tensor([20, 0]), 20)
@@ -188,7 +188,7 @@ def test_an_item_without_valid_frames_is_answered_with_zeros(case):
 
 
 @each
-def test_every_condition_is_heard(case):
+def test_every_condition_has_an_effect(case):
     decoder = made(case)
     x, t, mu, cond = inputs(1, 16)
     mask = torch.ones(1, 16, dtype=torch.bool)
@@ -201,7 +201,7 @@ def test_every_condition_is_heard(case):
 
 
 @each
-def test_prepared_conditions_give_the_same_answer(case):
+def test_prepared_conditions_give_the_same_output(case):
     decoder = made(case)
     x, t, mu, cond = inputs(2, 21)
     mask = length_mask(torch.tensor([21, 9]))
@@ -252,24 +252,24 @@ def test_unsupported_condition_is_named(case):
             made(case, kinds=(kind,))
 
 
-def test_masks_turn_with_the_phase_of_all_spectra():
-    """And with nothing else: the answer for turned spectra is the turned answer."""
+def test_masks_are_equivariant_to_a_common_phase():
+    """The output for rotated spectra is the rotated output."""
     conditions = {"mixture": ("maps", 2), "lips": ("frames", 5)}
     spec = {"name": "patch_mask", "channels": [8, 12], "full_band": [2], "recurrent": 6}
     torch.manual_seed(0)
     decoder = build("decoder", spec, channels_in=2, bins=BINS, conditions=conditions)
     x, mu, mixture = torch.randn(3, 2, 2, BINS, 12)
     lips, mask = torch.randn(2, 12, 5), torch.ones(2, 12, dtype=torch.bool)
-    turn = torch.tensor([0.6, 0.8])[None, :, None, None].expand_as(x)  # of size 1
+    rotation = torch.tensor([0.6, 0.8])[None, :, None, None].expand_as(x)  # of size 1
 
-    def answer(turned: bool) -> torch.Tensor:
-        a, b, c = (product(z, turn) if turned else z for z in (x, mu, mixture))
+    def answer(rotated: bool) -> torch.Tensor:
+        a, b, c = (product(z, rotation) if rotated else z for z in (x, mu, mixture))
         cond = Conditions(frames={"lips": lips}, maps={"mixture": c})
         return decoder(a, torch.tensor([0.3, 0.8]), b, cond, mask)
 
     still = answer(False)
     assert still.std() > 1e-3
-    torch.testing.assert_close(answer(True), product(still, turn), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(answer(True), product(still, rotation), rtol=1e-4, atol=1e-5)
 
 
 def test_masks_are_for_complex_spectra_only():

@@ -1,4 +1,4 @@
-"""What the conditions become is computed once per utterance, however many steps follow."""
+"""Projections of the conditions are computed once for all sampling steps."""
 
 from collections import Counter
 
@@ -28,7 +28,7 @@ CASES = {
 
 
 def projections(module: nn.Module) -> list[nn.Module]:
-    """The layers that conditions enter, e.g. keys and values of every cross-attention."""
+    """The layers applied to conditions, e.g. keys and values of every cross-attention."""
     return [m for m in module.modules() if getattr(m, "in_features", 0) in (TOKENS, FRAMES)]
 
 
@@ -37,7 +37,7 @@ def test_keys_values_and_frame_projections_are_computed_once_for_all_steps(name)
     conditions = {"lips_tokens": ("tokens", TOKENS), "lips": ("frames", FRAMES)}
     spec = {"name": name, **CASES[name]}
     decoder = build("decoder", spec, channels_in=2, bins=16, conditions=conditions)
-    heart = Diffusion(
+    model = Diffusion(
         decoder, build("sde", {"name": "ouve"}), build("objective", {"name": "data"})
     ).eval()
     mu, mask = torch.randn(2, 2, 16, 8), torch.ones(2, 8, dtype=torch.bool)
@@ -51,11 +51,11 @@ def test_keys_values_and_frame_projections_are_computed_once_for_all_steps(name)
         layer.register_forward_hook(lambda module, *_: asked.update([module]))
     decoder.register_forward_hook(lambda *_: asked.update(["decoder"]))
     sampler = build("sampler", {"name": "ddim", "steps": steps})
-    heart.sample(sampler, mu, cond, mask, SeededNoise([1, 2]))
+    model.sample(sampler, mu, cond, mask, SeededNoise([1, 2]))
     attentions = sum(layer.in_features == TOKENS for layer in layers)
     assert attentions >= 4 and attentions < len(layers)  # keys and values of two, and frames
     assert asked == {"decoder": steps, **dict.fromkeys(layers, 1)}
     asked.clear()
     term = GuidanceTerm(1.0, cond.without(["lips"]))
-    heart.sample(sampler, mu, cond, mask, SeededNoise([1, 2]), guidance=[term])
+    model.sample(sampler, mu, cond, mask, SeededNoise([1, 2]), guidance=[term])
     assert asked == {"decoder": 2 * steps, **dict.fromkeys(layers, 2)}

@@ -1,4 +1,4 @@
-"""Every decoder learns under the heart, on mel and on spectra."""
+"""Training of every decoder in the diffusion model, on mel and on complex spectra."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_a_few_steps_lower_the_loss(name, channels):
     torch.manual_seed(0)
     decoder = build("decoder", {"name": name, **SMALL[name]}, channels_in=channels, bins=16)
     sde, objective = build("sde", {"name": "vp_mean"}), build("objective", {"name": "edm"})
-    heart = Diffusion(decoder, sde, objective)
+    model = Diffusion(decoder, sde, objective)
     x0 = torch.linspace(-1, 1, 16)[:, None].expand(4, channels, 16, 12)
     mu, mask = torch.zeros_like(x0), length_mask(torch.tensor([12, 12, 9, 12]))
-    optimizer = torch.optim.Adam(heart.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     losses = []
     for step in range(12):
         noise = SeededNoise([10 * step + i for i in range(4)])
-        loss = heart.loss(x0, mu, Conditions(), mask, noise).loss
+        loss = model.loss(x0, mu, Conditions(), mask, noise).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -45,23 +45,23 @@ def test_a_few_steps_lower_the_loss(name, channels):
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3]), losses
 
 
-def test_masks_are_learned_whatever_the_phases():
-    """Half of the bins is wanted, other spectra in every step; the network of raw planes is behind."""
+def test_masks_are_learned_for_any_phases():
+    """The target is half of the bins; new spectra in every step. `patch_unet` learns more slowly."""
 
     def error(name: str) -> float:
         torch.manual_seed(0)
         spec = {"name": name, "channels": [16, 24]}
         decoder = build("decoder", spec, channels_in=2, bins=16)
-        heart = Diffusion(
+        model = Diffusion(
             decoder, build("sde", {"name": "bridge"}), build("objective", {"name": "data"})
         )
-        optimizer = torch.optim.Adam(heart.parameters(), 3e-3)
+        optimizer = torch.optim.Adam(model.parameters(), 3e-3)
         mask, low = torch.ones(4, 12, dtype=torch.bool), (torch.arange(16) < 8)[:, None]
         losses = []
         for step in range(30):
             noise = SeededNoise([10 * step + i for i in range(4)])
             mu = torch.randn(4, 2, 16, 12)
-            loss = heart.loss(mu * low, mu, Conditions(), mask, noise).loss
+            loss = model.loss(mu * low, mu, Conditions(), mask, noise).loss
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

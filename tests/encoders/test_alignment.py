@@ -1,4 +1,4 @@
-"""Video states meet the spectrum by time, and a short item does not hear what it is padded with."""
+"""Video states are resampled by time, and padding has no effect."""
 
 import torch
 
@@ -7,7 +7,7 @@ from voicediff.encoders.alignment import at_spectrum
 FPS, RATE = 25.0, 125.0
 
 
-def test_a_ramp_over_time_stays_the_same_ramp():
+def test_a_ramp_over_time_is_preserved():
     middles = (torch.arange(10) + 0.5) / FPS
     found = at_spectrum(middles[None, :, None], 51, FPS, RATE)[0, :, 0]
     times = (torch.arange(51) / RATE).clamp(middles[0], middles[-1])

@@ -1,4 +1,4 @@
-"""Every encoder of symbols, and what is built on them: expansion, contour, harmonics."""
+"""Encoders of symbols, expansion to frames, pitch contour, harmonics."""
 
 import pytest
 import torch
@@ -90,7 +90,7 @@ def test_expansion_before_and_after_agree_for_an_encoder_without_context():
 
 
 def mel_like_filters(bins=64, n_fft=1024, rate=22050):
-    """Triangles 50 Hz apart: what the harmonics test needs of a filter bank."""
+    """Triangular filters 50 Hz apart."""
     frequencies = torch.linspace(0, rate / 2, n_fft // 2 + 1)
     centres = 50.0 * torch.arange(1, bins + 1)
     return (1 - (frequencies - centres[:, None]).abs() / 50).clamp(min=0)
@@ -109,7 +109,7 @@ def test_harmonics_move_smoothly_with_pitch():
     assert steps.diff(dim=1).abs().max() < 0.12
 
 
-def test_contour_loss_is_zero_at_the_truth_and_ignores_octave_errors():
+def test_contour_loss_is_zero_at_the_target_and_ignores_octave_errors():
     melody = torch.full((1, 4), 60.0)
     f0 = midi_to_hz(torch.tensor([[60.5, 72.0, 0.0, 59.0]])) * torch.tensor([[1.0, 1, 0, 1]])
     mask = torch.ones(1, 4, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""What lip and face encoders promise: lips3d, talknet, lip_stacks, face_resnet18."""
+"""The contract of lip and face encoders."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def video(batch=3, frames=9, size=88):
 
 @each
 @torch.no_grad()
-def test_padding_and_neighbours_do_not_change_lip_states(case):
+def test_padding_and_other_items_do_not_change_lip_states(case):
     encoder, mouth = made(case), video()
     lengths = torch.tensor([9, 6, 8])
     together = encoder(mouth, length_mask(lengths, 9))
@@ -63,9 +63,7 @@ def test_padding_and_neighbours_do_not_change_lip_states(case):
     for i, n in enumerate(lengths.tolist()):
         alone = encoder(mouth[i : i + 1, :n], torch.ones(1, n, dtype=torch.bool))
         assert (together[i : i + 1, :n] - alone).abs().max() < 2e-5 * alone.abs().max()
-        if not case.startswith(
-            "lip_stacks"
-        ):  # which guesses what it has not seen from the frames around
+        if not case.startswith("lip_stacks"):  # missing frames are estimated from their neighbours
             nothing = encoder(mouth[:1], torch.zeros(1, 9, dtype=torch.bool))[0, : 9 - n]
             assert torch.equal(together[i, n:], nothing)
 
@@ -84,7 +82,7 @@ def test_batches_of_one_two_and_three_agree(case):
 
 @each
 @torch.no_grad()
-def test_frames_that_are_not_seen_have_no_effect(case):
+def test_content_of_missing_frames_has_no_effect(case):
     encoder, mouth = made(case), video(1)
     valid = torch.tensor([[True] * 4 + [False] * 2 + [True] * 3])
     other = mouth.clone()
@@ -92,7 +90,7 @@ def test_frames_that_are_not_seen_have_no_effect(case):
     assert torch.equal(encoder(mouth, valid), encoder(other, valid))
     nothing = encoder(mouth, torch.zeros_like(valid))
     assert nothing.shape == (1, 9, encoder.dim)
-    # rows of a matrix product round alike but for a last bit
+    # matrix products round differently in the last bit
     assert (nothing - nothing[:, :1]).abs().max() < 1e-6
 
 
@@ -108,7 +106,7 @@ def test_states_follow_the_motion_of_the_lips(case):
 
 
 @torch.no_grad()
-def test_shrunk_pictures_are_means_of_their_pixels():
+def test_downscaled_images_are_means_of_their_pixels():
     encoder, mouth = made("lip_stacks shrunk"), video(1)
     valid = torch.ones(1, 9, dtype=torch.bool)
     means = mouth.unflatten(-1, (44, 2)).unflatten(-3, (44, 2)).mean((-1, -3), keepdim=True)
@@ -134,7 +132,7 @@ def test_state_dict_round_trip_of_a_lip_encoder(case):
     assert torch.equal(first(video(), valid), second(video(), valid))
 
 
-def test_small_batches_train_as_they_are_used_with_group_norm():
+def test_group_norm_is_the_same_in_training_and_inference():
     encoder, mouth = made("lips3d", norm="group", dropout=0.0), video()
     valid = torch.ones(3, 9, dtype=torch.bool)
     assert torch.allclose(encoder.train()(mouth, valid), encoder.eval()(mouth, valid), atol=1e-6)
@@ -151,8 +149,8 @@ def test_face_vectors_do_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize("width", [4, 6])
-def test_narrow_networks_learn_from_pictures_whose_colours_lie_side_by_side(width):
-    """oneDNN writes past its memory in the backward pass of `nn.Conv2d(4, 8, 1, 2)` on these."""
+def test_narrow_networks_train_on_channels_last_images(width):
+    """oneDNN writes out of bounds in the backward pass of `nn.Conv2d(4, 8, 1, 2)` on these."""
     encoder = face_encoder(width=width, norm="group").train()
     pictures = torch.rand(4, 224, 224, 3, generator=torch.Generator().manual_seed(1))
     for layout in (pictures, pictures.contiguous()):
@@ -169,7 +167,7 @@ def test_gradients_reach_every_parameter_of_the_face_encoder():
     assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
 
 
-def test_torchvisions_names_fill_the_face_encoder(tmp_path):
+def test_torchvision_weights_load_into_the_face_encoder(tmp_path):
     donor = face_encoder(seed=3)
     weights = {n: t.clone() for n, t in donor.state_dict().items() if not n.startswith("fc.")}
     weights |= {"fc.weight": torch.zeros(1000, 32), "fc.bias": torch.zeros(1000)}
@@ -183,7 +181,7 @@ def test_torchvisions_names_fill_the_face_encoder(tmp_path):
 
 
 def lip_file(path):
-    """A lip-reading checkpoint as its authors write them, with a recogniser behind."""
+    """A lip-reading checkpoint with published names and a recogniser."""
     donor = made("lips3d", seed=3)
     names = ("frontend3D.", "trunk.")
     weights = {f"module.{n}": t for n, t in donor.state_dict().items() if n.startswith(names)}
@@ -212,7 +210,7 @@ def test_frozen_lips_keep_their_weights_and_statistics(tmp_path):
     assert not modes["trunk.layer1.0.bn1"] and modes["temporal.0.dropout"]
 
 
-def test_tuned_lips_learn_on(tmp_path):
+def test_lips_that_are_not_frozen_are_trained(tmp_path):
     donor = lip_file(tmp_path / "lips.pth")
     encoder = made("lips3d", weights=str(tmp_path / "lips.pth"))
     load_pretrained(encoder)
@@ -233,13 +231,13 @@ def test_a_file_that_does_not_fit_is_described(tmp_path):
         made("lips3d", weights=str(tmp_path / "missing.pth")).load_pretrained()
 
 
-def test_published_names_of_the_shuffled_trunk():
+def test_published_names_of_the_shufflenet_trunk():
     names = set(made("lips3d shuffled", norm="batch").trunk.state_dict())
     assert {"stage2.0.branch1.2.weight", "stage4.3.branch2.6.bias", "conv5.1.running_var"} <= names
 
 
 @torch.no_grad()
-def test_a_shrunk_picture_is_the_mean_of_its_squares():
+def test_downscaling_equals_average_pooling():
     shrunk, mouth = made("lip_stacks shrunk"), video()
     squares = torch.nn.functional.avg_pool2d(mouth, 2).repeat_interleave(2, -1)
     told = [

@@ -34,7 +34,7 @@ def _seeded(name: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
 
 
 def fixture(case: str) -> tuple[dict, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """What was made of a case: its description, the reference's weights, and its tensors."""
+    """The fixture of a case: its description, the reference's weights, and tensors."""
     with np.load(FIXTURES / f"{case}.npz") as file:
         arrays = {name: file[name] for name in file.files}
     meta = json.loads(str(arrays.pop("meta")))

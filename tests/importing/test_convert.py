@@ -1,4 +1,4 @@
-"""Reading checkpoints in all their wrappings, and saying what is wrong with those that do not fit."""
+"""Reading of checkpoints in all their forms, and error messages for those that do not fit."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_whole_gradtts_gives_the_same_decoder_and_its_process():
     assert "encoder." in imported.left_out and imported.stft["n_mels"] == options["n_feats"]
 
 
-def test_whole_sgmse_answers_the_score_of_two_real_channels():
+def test_whole_sgmse_predicts_the_score_of_two_real_channels():
     weights, options, part = bare("sgmse")
     imported = convert("sgmse", {f"dnn.{n}": t for n, t in weights.items()}, options)
     assert imported.parts[0].spec["output_scale"] == -2.0
@@ -62,7 +62,7 @@ def test_whole_sgmse_answers_the_score_of_two_real_channels():
         ({}, "score", 2.0),
     ],
 )
-def test_sgmse_v2_answers_what_its_loss_says(given, objective, scale):
+def test_objective_of_sgmse_v2_follows_its_loss(given, objective, scale):
     weights, options, _ = bare("sgmse_v2")
     imported = convert(
         "sgmse-v2", {f"dnn.{n}": t for n, t in weights.items()}, {**options, **given}
@@ -85,10 +85,10 @@ def test_lightning_checkpoint_gives_averaged_or_raw_weights():
     assert all(torch.allclose(averaged[n], raw[n] + 1) for n in raw)
 
 
-def test_averaged_weights_that_do_not_line_up_are_refused():
+def test_averaged_weights_of_another_count_raise():
     weights, options, _ = bare("sgmse")
     checkpoint = {"state_dict": weights, "ema": {"shadow_params": [torch.zeros(3)]}}
-    with pytest.raises(DataError, match="1 averaged weights do not line up"):
+    with pytest.raises(DataError, match="1 averaged weights do not match"):
         convert("sgmse", checkpoint, options)
 
 
@@ -123,7 +123,7 @@ def test_avdiffuss_holds_two_networks_each_with_its_video_encoder():
         build(part.kind, part.spec).load_state_dict(part.state_dict, strict=True)
 
 
-def test_flow_backbone_of_diffsinger_runs_with_our_clock():
+def test_flow_backbone_of_diffsinger_has_reversed_time():
     weights, options, part = bare("wavenet")
     whole = {f"model.diffusion.velocity_fn.{n}": t for n, t in weights.items()}
     whole["model.fs2.txt_embed.weight"] = torch.zeros(2, 2)
@@ -151,7 +151,7 @@ def test_every_process_and_objective_of_an_import_builds_together():
         Diffusion(decoder, build("sde", imported.sde), build("objective", imported.objective))
 
 
-def test_discrete_steps_of_diffsinger_are_ours_plus_one():
+def test_discrete_steps_of_diffsinger_start_at_one():
     weights, options, _ = bare("wavenet")
     x, t = torch.randn(1, 1, 10, 9), torch.tensor([0.25])
     cond, mask = Conditions(frames={"encoder": torch.randn(1, 9, 6)}), torch.ones(1, 9).bool()
@@ -233,7 +233,7 @@ def test_classes_among_hyper_parameters_do_not_matter(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("content", [b"", b"nothing", pickle.dumps([1, 2])])
-def test_files_that_are_no_checkpoints_are_named(tmp_path, content):
+def test_files_that_are_no_checkpoints_raise(tmp_path, content):
     path = tmp_path / "broken.ckpt"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"broken\.ckpt: "):
@@ -269,7 +269,7 @@ def test_vocoder_folder_loads_with_its_mel(tmp_path):
     assert vocoder.spec == part.spec["spec"] and same(vocoder.state_dict(), part.state_dict)
 
 
-def test_command_says_in_one_line_what_does_not_fit(tmp_path, capsys):
+def test_command_reports_in_one_line_what_does_not_fit(tmp_path, capsys):
     torch.save({"a": torch.zeros(2)}, tmp_path / "x.pt")
     args = ["import-checkpoint", "sgmse", str(tmp_path / "x.pt"), "--out", str(tmp_path / "out")]
     assert main(args) == 2

@@ -1,4 +1,4 @@
-"""Imported networks answer as the reference implementations do, on seeded weights."""
+"""Imported networks equal the reference implementations, on seeded weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def everything(x):
 
 @torch.no_grad()
 @pytest.mark.parametrize("case", ["gradtts", "gradtts_speakers"])
-def test_gradtts_answers_as_the_reference_also_where_padded(case):
+def test_gradtts_equals_the_reference_also_where_padded(case):
     decoder, fix = only_part(case)
     x, mu = (fix[n][:, None] * fix["mask"][:, None, None] for n in ("x", "mu"))
     cond = Conditions(vector={"speaker": fix["spk"]} if "spk" in fix else {})
@@ -45,7 +45,7 @@ def test_gradtts_answers_as_the_reference_also_where_padded(case):
 
 @torch.no_grad()
 @pytest.mark.parametrize("case", ["sgmse", "sgmse_v2", "sgmse_48k"])
-def test_sgmse_answers_as_the_reference(case):
+def test_sgmse_equals_the_reference(case):
     decoder, fix = only_part(case)
     x, y = channels(fix["x"]), channels(fix["y"])
     answer = decoder(x, fix["t"], y, Conditions(), everything(x))
@@ -53,7 +53,7 @@ def test_sgmse_answers_as_the_reference(case):
 
 
 @torch.no_grad()
-def test_storm_score_network_answers_as_the_reference():
+def test_storm_score_network_equals_the_reference():
     decoder, fix = only_part("storm_score")
     x, y, d = (channels(fix[n]) for n in "xyd")
     answer = decoder(x, fix["t"], d, Conditions(maps={"mixture": y}), everything(x))
@@ -61,28 +61,28 @@ def test_storm_score_network_answers_as_the_reference():
 
 
 @torch.no_grad()
-def test_storm_predictor_answers_as_the_reference():
+def test_storm_predictor_equals_the_reference():
     predictor, fix = only_part("storm_denoiser")
     y = channels(fix["y"])
     close(predictor(y, Conditions(), everything(y)), channels(fix["output"]))
 
 
 @torch.no_grad()
-def test_avdiffuss_score_network_answers_as_the_reference():
+def test_avdiffuss_score_network_equals_the_reference():
     decoder, fix = only_part("avdiffuss_score")
     x, d, cond = channels(fix["x"]), channels(fix["d"]), Conditions(tokens={"lips": fix["lips"]})
     close(decoder(x, fix["t"], d, cond, everything(x)), channels(fix["output"]))
 
 
 @torch.no_grad()
-def test_avdiffuss_predictor_answers_as_the_reference():
+def test_avdiffuss_predictor_equals_the_reference():
     predictor, fix = only_part("avdiffuss_denoiser")
     x, cond = channels(fix["x"]), Conditions(tokens={"lips": fix["lips"]})
     close(predictor(x, cond, everything(x)), channels(fix["output"]))
 
 
 @torch.no_grad()
-def test_avdiffuss_video_encoder_answers_as_the_reference():
+def test_avdiffuss_video_encoder_equals_the_reference():
     _, weights, fix = fixture("avdiffuss_lips")
     lips = part("decoder.lips", weights, "avdiffuss")
     encoder = build(lips.kind, lips.spec).eval()
@@ -96,7 +96,7 @@ def test_avdiffuss_video_encoder_answers_as_the_reference():
 @pytest.mark.parametrize(
     "case", ["wavenet", "lynxnet", "lynxnet_strong", "lynxnet2", "lynxnet2_cache"]
 )
-def test_diffsinger_backbones_answer_as_the_reference(case):
+def test_diffsinger_backbones_equal_the_reference(case):
     decoder, fix = only_part(case)
     cond = Conditions(frames={"encoder": fix["cond"].mT})
     x = fix["x"]
@@ -105,6 +105,6 @@ def test_diffsinger_backbones_answer_as_the_reference(case):
 
 @torch.no_grad()
 @pytest.mark.parametrize("case", ["hifigan_v1", "hifigan_v3"])
-def test_hifigan_answers_as_the_reference_with_weight_norms(case):
+def test_hifigan_equals_the_reference_with_weight_norms(case):
     vocoder, fix = only_part(case)
     close(vocoder(fix["mel"]), fix["output"][:, 0])

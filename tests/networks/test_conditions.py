@@ -1,4 +1,4 @@
-"""The record of conditions: what is dropped is zero, what is cropped keeps tokens and vectors."""
+"""Conditions: dropped ones are zero; a crop applies to maps and frames only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def conditions() -> Conditions:
     )
 
 
-def test_names_cover_all_four_shapes():
+def test_names_cover_all_four_kinds():
     assert conditions().names() == ["mixture", "estimate", "lips", "text", "singer"]
 
 
@@ -26,7 +26,7 @@ def test_dropped_conditions_are_zero_and_the_others_stay():
     assert not after.maps["mixture"].any() and not after.vector["singer"].any()
     assert after.maps["estimate"] is before.maps["estimate"]
     assert after.tokens["text"].shape == (2, 4, 3)
-    assert before.maps["mixture"].all(), "the original is left alone"
+    assert before.maps["mixture"].all(), "the original is unchanged"
 
 
 def test_a_crop_takes_frames_of_maps_and_frames_only():

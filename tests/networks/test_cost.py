@@ -1,4 +1,4 @@
-"""Counted costs against what is worked out by hand."""
+"""Counted costs against values computed by hand."""
 
 import pytest
 import torch
@@ -26,5 +26,5 @@ def test_attention_is_two_products():
     assert found == 2 * 2 * 10 * 10 * 16
 
 
-def test_parameters_of_nothing_are_none():
+def test_no_module_has_no_parameters():
     assert parameters(nn.Linear(3, 4)) == 16 and parameters(None) == 0

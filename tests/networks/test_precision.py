@@ -1,4 +1,4 @@
-"""bfloat16 where a processor has it, and nowhere else."""
+"""bfloat16 is used only where the processor supports it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def product_dtype(device: str, wanted: bool) -> torch.dtype:
 
 
 @pytest.mark.parametrize("has", [True, False])
-def test_autocast_is_entered_where_it_is_wanted_and_the_processor_has_it(monkeypatch, has):
+def test_autocast_is_entered_where_wanted_and_supported(monkeypatch, has):
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: has)
     assert product_dtype("cpu", wanted=False) == torch.float32
     assert product_dtype("cpu", wanted=True) == (torch.bfloat16 if has else torch.float32)
@@ -36,7 +36,7 @@ def test_training_in_bf16_falls_back_to_float32(monkeypatch, has):
 @pytest.mark.parametrize(
     ("avx512", "amx", "has"), [(False, False, False), (True, False, True), (False, True, True)]
 )
-def test_an_x86_processor_has_it_by_either_kind_of_instruction(monkeypatch, avx512, amx, has):
+def test_an_x86_processor_supports_it_with_either_instruction_set(monkeypatch, avx512, amx, has):
     monkeypatch.setattr(precision.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)

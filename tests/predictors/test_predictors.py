@@ -1,4 +1,4 @@
-"""What every predictor promises."""
+"""The contract of predictors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def made(name, seed=0):
     spec = {"name": name, **SMALL[name]}
     sizes = {n: size for n, size in SIZES.items() if n not in WITHOUT.get(name, ())}
     predictor = build("predictor", spec, channels_in=2, bins=BINS, conditions=sizes)
-    with torch.no_grad():  # layers that start at zero would hide what is under test
+    with torch.no_grad():  # layers initialised at zero would hide the effect under test
         for parameter in predictor.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.2)
@@ -75,7 +75,7 @@ def test_estimate_has_the_shape_of_the_mixture(name, frames):
 
 
 @each
-def test_padding_and_neighbours_do_not_change_an_estimate(name):
+def test_padding_and_other_items_do_not_change_an_estimate(name):
     y, cond = inputs(3, 24)
     predictor = made(name)
     lengths = torch.tensor([24, 13, 9])
@@ -89,7 +89,7 @@ def test_padding_and_neighbours_do_not_change_an_estimate(name):
 
 
 @each
-def test_every_condition_and_parameter_counts(name):
+def test_every_condition_and_parameter_has_an_effect(name):
     y, cond = inputs(2, 16)
     mask = torch.ones(2, 16, dtype=torch.bool)
     predictor = made(name)

@@ -1,4 +1,4 @@
-"""Griffin-Lim: the mel comes back, pitch and all."""
+"""Griffin-Lim: the waveform has the given mel and its pitch."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def mel_error(wav, mel):
 
 
 @pytest.mark.parametrize("spec", [SPEC, MelSpec(win=800), MelSpec(16000, 512, 160, 400, 64)])
-def test_sound_of_its_own_spectra_is_the_sound(spec):
+def test_inverse_stft_of_the_stft_is_the_waveform(spec):
     wav = torch.randn(2, 40 * spec.hop, dtype=torch.float64)
     framing = Framing(spec, wav)
     spectra = framing.spectra(wav)
@@ -51,7 +51,7 @@ def test_inverted_mel_is_positive_and_has_that_mel():
     torch.testing.assert_close((mel_filters(SPEC) @ magnitude.mT).log(), mel, atol=1e-3, rtol=0)
 
 
-def test_mel_and_pitch_come_back():
+def test_mel_and_pitch_are_reconstructed():
     wav = song()
     mel = log_mel(wav, SPEC)
     made = build("vocoder", {"name": "griffin_lim"}, spec=SPEC)(mel)
@@ -61,7 +61,7 @@ def test_mel_and_pitch_come_back():
     assert np.median(np.abs(1200 * np.log2(made_pitch / pitch))) < 3
 
 
-def test_the_noise_decides_and_items_do_not_meet():
+def test_only_the_noise_is_random_and_items_are_independent():
     mel = torch.cat([log_mel(song(0.5, hz), SPEC) for hz in (200.0, 300.0)])
     vocoder = build("vocoder", {"name": "griffin_lim", "iterations": 3}, spec=SPEC)
     both = vocoder(mel, None, SeededNoise([1, 2]))
@@ -83,7 +83,7 @@ def test_chunks_join_without_a_seam():
     assert at_borders < 1.5 * error[3:-3].mean()
 
 
-def test_a_mel_of_another_kind_is_refused_with_both_hashes():
+def test_another_mel_raises_with_both_hashes():
     vocoder, other = build("vocoder", {"name": "griffin_lim"}, spec=SPEC), MelSpec(fmax=7600.0)
     vocoder.require(SPEC, "the model")
     with pytest.raises(DataError, match=f"{SPEC.hash}.*{other.hash}.*fmax 8000 against 7600"):
@@ -91,7 +91,7 @@ def test_a_mel_of_another_kind_is_refused_with_both_hashes():
 
 
 @needs_little_star
-def test_a_real_song_comes_back():
+def test_a_real_song_is_reconstructed():
     wav, _ = read_wav(LITTLE_STAR / "wav/little_star.wav", SPEC.sample_rate, 4.0, 9.0)
     mel = log_mel(torch.from_numpy(wav)[None], SPEC)
     made = build("vocoder", {"name": "griffin_lim"}, spec=SPEC)(mel)

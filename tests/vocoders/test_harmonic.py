@@ -18,7 +18,7 @@ def vocoder(**options):
 
 
 def smooth_mel(frames):
-    """Falling like a voice, without any trace of harmonics."""
+    """A spectral envelope like that of a voice, without harmonics."""
     return torch.linspace(-2, -8, SPEC.n_mels)[None, :, None].repeat(1, 1, frames)
 
 
@@ -68,7 +68,7 @@ def test_chunks_join_without_a_seam():
     assert 10 * torch.log10(error) < -50
 
 
-def test_the_noise_decides_and_items_do_not_meet():
+def test_only_the_noise_is_random_and_items_are_independent():
     mel, hz = smooth_mel(40).repeat(2, 1, 1), torch.tensor([[200.0], [310.0]]).repeat(1, 40)
     made = vocoder()(mel, hz, SeededNoise([1, 2]))
     torch.testing.assert_close(made, vocoder()(mel, hz, SeededNoise([1, 2])), rtol=0, atol=0)
@@ -77,13 +77,13 @@ def test_the_noise_decides_and_items_do_not_meet():
     assert not torch.allclose(made[1:], vocoder()(mel[1:], hz[1:], SeededNoise([3])), atol=1e-4)
 
 
-def test_without_f0_it_says_so():
+def test_missing_f0_raises():
     with pytest.raises(DataError, match="needs F0"):
         vocoder()(smooth_mel(10))
 
 
 @needs_little_star
-def test_a_real_song_comes_back():
+def test_a_real_song_is_reconstructed():
     wav, rate = read_wav(LITTLE_STAR / "wav/little_star.wav", SPEC.sample_rate, 4.0, 9.0)
     pitch = f0(wav, rate, SPEC.hop)
     mel = log_mel(torch.from_numpy(wav)[None], SPEC)

@@ -1,4 +1,4 @@
-"""HiFi-GAN's generator beyond what every vocoder promises."""
+"""HiFi-GAN's generator: receptive field, size, options."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_context_is_the_receptive_field():
     assert 50 - heard.min() <= vocoder.context and heard.max() - 50 <= vocoder.context
 
 
-def test_published_version_1_has_13_9_million_weights():
+def test_published_version_1_has_13_9_million_parameters():
     with torch.device("meta"):
         vocoder = build("vocoder", {"name": "hifigan"}, spec=MelSpec())
     assert sum(p.numel() for p in vocoder.parameters()) == pytest.approx(13.93e6, rel=5e-3)
 
 
-def test_rates_that_are_not_the_hop_are_named():
+def test_rates_that_do_not_match_the_hop_raise():
     with pytest.raises(ConfigError, match="multiply to 8, but the mel's hop is 256"):
         build("vocoder", SMALL, spec=MelSpec())

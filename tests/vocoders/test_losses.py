@@ -1,4 +1,4 @@
-"""Losses of vocoders in closed form; critics' shapes."""
+"""Losses of vocoders in closed form; shapes of discriminators."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ import torch
 from voicediff.audio import MelSpec
 from voicediff.registry import build
 from voicediff.vocoders.losses import (
-    critic_loss,
+    adversarial_loss,
+    discriminator_loss,
     feature_loss,
-    fooling_loss,
     mel_loss,
     spectral_loss,
     spectrum,
@@ -27,7 +27,7 @@ def test_equal_sounds_have_no_loss():
 
 
 @pytest.mark.parametrize("gain", [0.5, 2.0])
-def test_a_gain_costs_its_size_and_its_logarithm(gain):
+def test_loss_of_a_gain_in_closed_form(gain):
     x = noise()
     g = torch.tensor(gain)
     expected = (g - 1).abs() + g.log().abs()
@@ -37,7 +37,7 @@ def test_a_gain_costs_its_size_and_its_logarithm(gain):
     )
 
 
-def test_the_sign_of_a_sound_is_not_heard():
+def test_the_sign_of_the_waveform_has_no_effect():
     x = noise()
     assert spectral_loss(-x, x).abs().max() < 1e-5
 
@@ -49,29 +49,29 @@ def test_spectrum_of_a_sine_is_half_the_window_at_its_bin():
     torch.testing.assert_close(magnitudes[0, 16, 20], torch.tensor(512 / 4.0), rtol=1e-3, atol=0)
 
 
-def verdict(score, feature):
+def output(score, feature):
     return [(torch.full((2, 5), score), [torch.full((2, 3, 4), feature)])] * 2
 
 
 def test_hinge_losses_and_feature_matching_of_constants():
-    sure = critic_loss(verdict(1.5, 0.0), verdict(-1.5, 0.0))
-    torch.testing.assert_close(sure, torch.zeros(2))
-    fooled = critic_loss(verdict(-0.5, 0.0), verdict(0.5, 0.0))
-    torch.testing.assert_close(fooled, torch.full((2,), 2 * (1.5 + 1.5)))
-    torch.testing.assert_close(fooling_loss(verdict(-0.5, 0.0)), torch.full((2,), 2 * 1.5))
+    correct = discriminator_loss(output(1.5, 0.0), output(-1.5, 0.0))
+    torch.testing.assert_close(correct, torch.zeros(2))
+    wrong = discriminator_loss(output(-0.5, 0.0), output(0.5, 0.0))
+    torch.testing.assert_close(wrong, torch.full((2,), 2 * (1.5 + 1.5)))
+    torch.testing.assert_close(adversarial_loss(output(-0.5, 0.0)), torch.full((2,), 2 * 1.5))
     torch.testing.assert_close(
-        feature_loss(verdict(0.0, 1.0), verdict(0.0, 0.25)), torch.full((2,), 2 * 0.75)
+        feature_loss(output(0.0, 1.0), output(0.0, 0.25)), torch.full((2,), 2 * 0.75)
     )
 
 
 @pytest.mark.parametrize(
     ("name", "options", "sides", "layers"),
     [
-        ("multi_period", {"periods": (2, 5), "channels": 4, "most": 8}, 2, 5),
+        ("multi_period", {"periods": (2, 5), "channels": 4, "max_channels": 8}, 2, 5),
         ("multi_resolution", {"sizes": (256, 512, 1024), "channels": 4}, 3, 5),
     ],
 )
-def test_critics_look_from_all_sides_and_items_do_not_meet(name, options, sides, layers):
+def test_discriminators_have_all_outputs_and_items_are_independent(name, options, sides, layers):
     torch.manual_seed(0)
     critic = build("discriminator", {"name": name, **options})
     x = noise(3, 4096)
@@ -86,7 +86,7 @@ def test_multi_period_folds_by_its_period():
     torch.manual_seed(0)
     critic = build("discriminator", {"name": "multi_period", "periods": (4,), "channels": 4})
     x = noise(1, 4096)
-    # samples that are a multiple of the period apart meet; others never do
+    # only samples a multiple of the period apart interact
     x.requires_grad_()
     scores, _ = critic(x)[0]
     scores[0].unflatten(0, (-1, 4))[:, 1].sum().backward()

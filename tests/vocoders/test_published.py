@@ -1,4 +1,4 @@
-"""Models of other packages behind the kind `vocoder`: their interface, missing packages, their frames."""
+"""Vocoders of other packages: interface, missing packages, frame positions."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ VOCOS = MelSpec(sample_rate=24000, n_mels=100, fmax=12000.0)
 HIFI = {"num_mels": 80, "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050}
 
 
-class StandIn(torch.nn.Module):
+class FakeBigVGAN(torch.nn.Module):
     """BigVGAN's interface: (B, n_mels, T) -> (B, 1, T * hop)."""
 
     def __init__(self, options, use_cuda_kernel):
@@ -40,13 +40,13 @@ class Attributes(dict):
 
 @pytest.fixture
 def bigvgan(tmp_path, monkeypatch):
-    package = SimpleNamespace(BigVGAN=StandIn, env=SimpleNamespace(AttrDict=Attributes))
+    package = SimpleNamespace(BigVGAN=FakeBigVGAN, env=SimpleNamespace(AttrDict=Attributes))
     monkeypatch.setitem(sys.modules, "bigvgan", package)
     folder = tmp_path / "bigvgan_base"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({**HIFI, "fmin": 0, "fmax": 8000}))
     torch.manual_seed(0)
-    weights = StandIn(Attributes(HIFI), False).state_dict()
+    weights = FakeBigVGAN(Attributes(HIFI), False).state_dict()
     torch.save({"generator": weights}, folder / "bigvgan_generator.pt")
     return folder
 
@@ -77,25 +77,25 @@ def test_bigvgan_reads_its_folder_in_chunks(bigvgan):
         torch.testing.assert_close(found.vocoder(mel), whole, atol=1e-6, rtol=1e-5)
 
 
-def test_a_model_can_keep_it(bigvgan, tmp_path):
+def test_a_model_can_contain_it(bigvgan, tmp_path):
     (tmp_path / "model").mkdir()
     keep(tmp_path / "model", "neural", {}, bigvgan)
     assert find_vocoder(None, SPEC, tmp_path / "model").vocoder.spec == SPEC
 
 
-def test_other_mels_than_its_own_are_refused(bigvgan):
+def test_other_mels_raise(bigvgan):
     with pytest.raises(DataError, match="fmax 8000 against 11000"):
         find_vocoder(str(bigvgan), MelSpec(fmax=11000.0))
 
 
-def test_weights_of_another_size_are_refused(bigvgan):
+def test_weights_of_another_size_raise(bigvgan):
     torch.save({"generator": {"up.bias": torch.zeros(1)}}, bigvgan / "bigvgan_generator.pt")
     with pytest.raises(DataError, match="weights do not fit its configuration"):
         find_vocoder(str(bigvgan), SPEC)
 
 
 @pytest.mark.parametrize("package", ["bigvgan", "vocos"])
-def test_a_missing_package_is_said_in_one_line(package, bigvgan, tmp_path, monkeypatch):
+def test_a_missing_package_raises_one_line(package, bigvgan, tmp_path, monkeypatch):
     folder = bigvgan if package == "bigvgan" else vocos_folder(tmp_path / "vocos")
     (folder / "pytorch_model.bin").touch()
     monkeypatch.setitem(sys.modules, package, None)
@@ -107,7 +107,7 @@ def test_a_missing_package_is_said_in_one_line(package, bigvgan, tmp_path, monke
 
 
 class Echo(torch.nn.Module):
-    """Vocos' interface, padding `center`: it remembers its mels and sounds an impulse at each frame."""
+    """Vocos' interface, padding `center`: stores its mels and returns an impulse at each frame."""
 
     def decode(self, features):
         self.heard = features
@@ -116,7 +116,7 @@ class Echo(torch.nn.Module):
         return wav
 
 
-def test_vocos_gets_its_own_mels_and_its_frames_stand_where_ours_do(tmp_path, monkeypatch):
+def test_vocos_receives_its_own_mels_and_frames_are_aligned(tmp_path, monkeypatch):
     echo = Echo()
     package = SimpleNamespace(Vocos=SimpleNamespace(from_hparams=lambda path: echo))
     monkeypatch.setitem(sys.modules, "vocos", package)
@@ -126,12 +126,12 @@ def test_vocos_gets_its_own_mels_and_its_frames_stand_where_ours_do(tmp_path, mo
     wav = 0.1 * torch.randn(1, 40 * 256, generator=torch.Generator().manual_seed(0))
     made = vocoder(log_mel(wav, VOCOS))
     assert made.shape == wav.shape
-    assert torch.nonzero(made[0])[0] == 128  # the middle of our first frame
+    assert torch.nonzero(made[0])[0] == 128  # the centre of the first frame
     magnitudes = MelInversion(log_mel(wav, VOCOS), VOCOS).smooth()
     torch.testing.assert_close(echo.heard, (magnitudes @ vocoder.bank).log().mT)
 
 
-def test_vocos_of_another_rate_is_refused(tmp_path, monkeypatch):
+def test_vocos_of_another_rate_raises(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vocos", SimpleNamespace())
     folder = vocos_folder(tmp_path / "vocos")
     (folder / "pytorch_model.bin").touch()

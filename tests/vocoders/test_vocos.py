@@ -17,12 +17,12 @@ SMALL = {"channels": 16, "layers": 2}
 def vocoder(name, **options):
     torch.manual_seed(0)
     made = build("vocoder", {"name": name, **SMALL, **options}, spec=SPEC).eval()
-    torch.nn.init.normal_(made.leave.weight, std=0.05)  # so that the body counts
+    torch.nn.init.normal_(made.leave.weight, std=0.05)  # so that the network has an effect
     return made
 
 
 def voice(seconds=1.0, hz=220.0):
-    """A buzzing sound (1, N) with a little breath."""
+    """A harmonic waveform (1, N) with a little noise."""
     time = torch.arange(int(seconds * SPEC.sample_rate)) / SPEC.sample_rate
     breath = 0.002 * torch.randn(len(time), generator=torch.Generator().manual_seed(0))
     return (sum(0.2 / n**1.5 * torch.cos(2 * torch.pi * hz * n * time) for n in range(1, 36)) + breath)[None]  # fmt: skip
@@ -41,7 +41,7 @@ def song(frames=150, batch=1):
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["vocos", "vocos_source"])
 @pytest.mark.parametrize("corrections", [0, 2])
-def test_any_chunks_give_the_same_sound(name, corrections):
+def test_the_result_does_not_depend_on_the_chunk(name, corrections):
     mel, hz = song(260)
     whole = vocoder(name, corrections=corrections, chunk=1000)(mel, hz, SeededNoise([1]))
     pieces = vocoder(name, corrections=corrections, chunk=37)(mel, hz, SeededNoise([1]))
@@ -52,7 +52,7 @@ def test_any_chunks_give_the_same_sound(name, corrections):
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["vocos", "vocos_source"])
-def test_items_do_not_meet(name):
+def test_items_are_independent(name):
     mel, hz = song(batch=3)
     made = vocoder(name)(mel, hz, SeededNoise([1, 2, 3]))
     for i in range(3):
@@ -70,7 +70,7 @@ def test_pitch_is_the_given_one_before_any_training():
 
 
 @torch.no_grad()
-def test_corrections_bring_the_mel_back_and_level_follows_it():
+def test_corrections_restore_mel_and_level():
     natural = voice()
     mel = log_mel(natural, SPEC)
     hz = torch.full((1, mel.shape[-1]), 220.0)
@@ -85,14 +85,14 @@ def test_corrections_bring_the_mel_back_and_level_follows_it():
 
 
 @pytest.mark.parametrize("name", ["vocos", "vocos_source"])
-def test_every_weight_learns(name):
+def test_every_parameter_has_a_gradient(name):
     mel, hz = song(40)
     model = vocoder(name)
     model(mel, hz).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-def test_without_f0_it_says_so():
+def test_missing_f0_raises():
     with pytest.raises(DataError, match="'vocos_source': needs F0"):
         vocoder("vocos_source")(song(10)[0])
 
@@ -111,7 +111,7 @@ def test_pulses_are_the_sum_of_all_harmonics_and_have_unit_power():
     assert abs(made.square().mean() - 1) < 0.05
 
 
-def test_cycles_go_on_over_frames_as_f0_says():
+def test_cycles_are_the_integral_of_f0():
     curve = torch.tensor([[200.0, 200, 210, 220, 220]])  # one neighbour on each side
     cycles, hertz = cycles_and_hertz(curve, SPEC.hop, SPEC.sample_rate)
     assert cycles.shape == (1, 3 * SPEC.hop + 1) and hertz.shape == (1, 3 * SPEC.hop)
@@ -119,7 +119,7 @@ def test_cycles_go_on_over_frames_as_f0_says():
     assert abs(cycles[0, -1] - expected) < 0.02
 
 
-def test_f0_goes_straight_through_gaps():
+def test_f0_is_interpolated_over_gaps():
     hz = torch.tensor([[0.0, 100, 0, 0, 130, 0], [0, 0, 0, 0, 0, 0]])
     expected = [[100.0, 100, 110, 120, 130, 130], [100.0] * 6]
     torch.testing.assert_close(without_gaps(hz), torch.tensor(expected))

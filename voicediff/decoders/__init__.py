@@ -1,4 +1,4 @@
-"""Decoders: the score networks."""
+"""Decoders: the denoising (score) networks."""
 
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.decoders.dit import DiT

@@ -39,10 +39,10 @@ class PreparedDiT(Prepared):
 
 @register("decoder", "dit")
 class DiT(Decoder):
-    """Diffusion transformer with rotary positions; scales with data and GPU, mel or spectrum.
+    """Diffusion transformer (DiT) on patches of a mel or complex spectrum (Peebles & Xie 2023); for GPUs.
 
-    Peebles & Xie 2023 (patches, adaLN-zero), Su et al. 2021 (rotary positions in time, learned ones
-    in frequency). Patches that span all bins (`patch: [80, 1]`, or `patch: [0, 1]` for "all") make it
+    Patches and adaLN-zero as in the paper; rotary positions in time (Su et al. 2021) and learned
+    ones in frequency. Quality grows with model size and data. Patches that span all bins (`patch: [80, 1]`, or `patch: [0, 1]` for "all") make it
     a transformer over frames. The paper's sizes S, B, L are
 
         {name: dit, channels: 384, layers: 12, heads: 6}
@@ -141,7 +141,7 @@ class DiT(Decoder):
         return x[..., : x_in.shape[-2], : x_in.shape[-1]] * prepared.output_mask
 
     def _patches(self, x: Tensor) -> Tensor:
-        """(B, C, F, T) -> (B, N, C p q), N = frames x rows, bins of a frame side by side."""
+        """(B, C, F, T) -> (B, N, C p q), N = frames x rows, in the order of frames, then bins."""
         p, q = self.patch
         x = fit(x, self.full_bins, ceiling(x.shape[-1], q))
         return rearrange(x, "b c (f p) (t q) -> b (t f) (c p q)", p=p, q=q)
@@ -156,7 +156,7 @@ class DiT(Decoder):
 
 
 class DiTBlock(nn.Module):
-    """Self-attention, cross-attention (with tokens) and feed-forward, each gated from zero by time."""
+    """Self-attention, cross-attention (if there are tokens) and feed-forward with adaLN-zero gates."""
 
     def __init__(self, channels: int, heads: int, expansion: int, tokens: int, dropout: float):
         super().__init__()
@@ -194,12 +194,12 @@ class DiTBlock(nn.Module):
 
 
 def modulated(h: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Layer norm whose shift and scale follow the time embedding (adaLN)."""
+    """Layer norm with shift and scale from the time embedding (adaLN)."""
     return F.layer_norm(h, h.shape[-1:], eps=1e-6) * (1 + scale) + shift
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """The layer, starting at zero."""
+    """The layer, initialised at zero."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

@@ -14,17 +14,18 @@ from voicediff.registry import register
 
 @register("decoder", "lynxnet")
 class LYNXNet(SequenceDecoder):
-    """LYNXNet of the openvpi DiffSinger: long gated depthwise convolutions over frames.
+    """LYNXNet of openvpi's DiffSinger: gated depthwise convolutions with long kernels over frames.
 
-    A Conformer convolution module (Gulati et al. 2020, section 2.2) with a SwiGLU per layer, time
-    and frames added before it. The sizes openvpi publishes are
+    Each layer adds time and frames, then applies a Conformer convolution module (Gulati et al. 2020,
+    section 2.2) with SwiGLU. The sizes published by openvpi are
 
         {name: lynxnet, layers: 6, channels: 1024, use_mu: false}
 
     Conditions: frames enter every layer; maps and mu join the input projection; vectors join the
-    time embedding. On CPUs depthwise convolutions are slow: `wavenet` and `unet` fit those better.
+    time embedding. On CPUs depthwise convolutions are slow; use `wavenet` or `unet` there.
 
-    strong_condition: frames are part of the residual, and the input is not activated.
+    strong_condition: add the frames to the residual stream, and omit the activation after the input
+        projection.
     time_scale, time_shift, reversed_time, output_scale: as in `wavenet`.
     """
 
@@ -110,5 +111,5 @@ class LYNXBlock(nn.Module):
     def forward(self, h: Tensor, time: Tensor, mask: Tensor | None) -> Tensor:
         signal, gate = self.gate(self.norm(h + self.time(time)[:, None])).chunk(2, -1)
         y = over_time(self.conv, signal * F.silu(gate), mask)
-        y = self.activation(y.mT).mT  # PReLU's slopes belong to channels
+        y = self.activation(y.mT).mT  # PReLU expects channels on axis 1
         return self.dropout(self.out(y))

@@ -15,9 +15,10 @@ from voicediff.registry import register
 
 @register("decoder", "lynxnet2")
 class LYNXNet2(SequenceDecoder):
-    """LYNXNet2 of the openvpi DiffSinger: conditions enter once; most of the work is matrix products.
+    """LYNXNet2 of openvpi's DiffSinger: depthwise convolutions and gated pointwise layers over frames.
 
-    The sizes openvpi publishes are
+    Conditions enter once, at the input, and most operations are matrix products. The sizes published
+    by openvpi are
 
         {name: lynxnet2, layers: 6, channels: 1024, use_mu: false}
 

@@ -21,7 +21,7 @@ from voicediff.registry import register
 
 @dataclass
 class PreparedNCSNpp(Prepared):
-    """The network's share, and the vector's part of the time embedding."""
+    """Prepared inputs of the network, and the vector's part of the time embedding."""
 
     network: PreparedPlanes
     vector: Tensor | None
@@ -41,9 +41,9 @@ class FourierTime(nn.Module):
 
 @register("decoder", "ncsnpp")
 class NCSNppDecoder(Decoder):
-    """NCSN++ for complex spectra; the choice for separation and enhancement on a GPU.
+    """NCSN++ for complex spectra (Song et al. 2021; Richter et al. 2023), as in SGMSE+; for GPUs.
 
-    Song et al. 2021, Richter et al. 2023. The published networks are
+    Recommended for separation and enhancement. The published networks are
 
         SGMSE+ (65.6 M)    {name: ncsnpp, divide: before}
         SGMSE+ v2          {name: ncsnpp}
@@ -59,8 +59,8 @@ class NCSNppDecoder(Decoder):
     attention, cross_attention: levels, named by their number of bins. heads, head_size, depth,
     positions, streams, queries: of the cross-attention, see `networks.ncsnpp.Shape`. pyramid: input and output
     skips at every level. divide: by t before or after the last 1 x 1 convolution, or not.
-    centred: false feeds 2 x - 1. log_time: embed log t, not t. output_scale: factor of the answer.
-    padded_statistics: let norms and attention see padded frames, as the published weights did.
+    centred: false feeds 2 x - 1. log_time: embed log t, not t. output_scale: factor of the output.
+    padded_statistics: include padded frames in norms and attention, as the published weights did.
     """
 
     def __init__(

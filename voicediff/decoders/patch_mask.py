@@ -1,4 +1,4 @@
-"""A small U-Net that masks what it is given: the refiner and separator for CPUs that knows of phases."""
+"""A small U-Net with complex masks and phase features, for CPUs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from voicediff.decoders.base import Decoder, Prepared
 from voicediff.errors import ConfigError
 from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes, extended
 from voicediff.networks.conditions import Conditions
-from voicediff.networks.patch_unet import PatchShape, PatchUNet, Steering
-from voicediff.networks.phases import PLANES, beside, features, product
+from voicediff.networks.patch_unet import Modulation, PatchShape, PatchUNet
+from voicediff.networks.phases import PLANES, features, product, relative_phase
 from voicediff.registry import register
 
 
@@ -28,15 +28,15 @@ class PreparedSpectra(Prepared):
 
 @register("decoder", "patch_mask")
 class PatchMaskDecoder(Decoder):
-    """Complex masks on x, mu and every map, summed; for complex spectra, learned in few steps.
+    """Sum of complex masks on x, mu and every map, from a small U-Net; for CPUs and short training.
 
-    It sees of each spectrum magnitudes and phase differences, and how far it is ahead of mu, so that
-    turning the phase of all turns the answer and nothing else. A network that lays raw real and
-    imaginary parts beside each other (`patch_unet`) has to learn that, and takes long to.
-    Frames (lips), vectors (identity) and the embedded time steer every block.
+    Inputs are magnitudes, phase differences, and phases relative to mu of each spectrum, so that a
+    rotation of all phases rotates the output and changes nothing else. A network on real and
+    imaginary parts (`patch_unet`) must learn this symmetry from data. Frames (lips), vectors
+    (identity) and the time embedding scale and shift the channels in every block.
 
-    channels, blocks, patch, full_band, recurrent: see `PatchShape`. hop: share of the window by which
-    frames move on.
+    channels, blocks, patch, full_band, recurrent: see `PatchShape`. hop: hop size divided by the
+    window length.
     """
 
     def __init__(
@@ -81,14 +81,16 @@ class PatchMaskDecoder(Decoder):
     def evaluate(self, x_in: Tensor, time_in: Tensor, prepared: PreparedSpectra) -> Tensor:
         keep = prepared.mask[:, None, None].to(x_in.dtype)
         planes = [self._planes(x_in, prepared.spectra[0]), prepared.planes]
-        masks = self.network(torch.cat(planes, 1) * keep, self._steering(time_in, prepared)).float()
+        masks = self.network(
+            torch.cat(planes, 1) * keep, self._modulation(time_in, prepared)
+        ).float()
         spectra = [x_in, *prepared.spectra]
         parts = [product(m, z) for m, z in zip(masks.split(2, 1), spectra, strict=True)]
         return sum(parts) * keep
 
     def _planes(self, z: Tensor, mu: Tensor) -> Tensor:
-        return torch.cat([features(z, self.hop), beside(z, mu)], 1)
+        return torch.cat([features(z, self.hop), relative_phase(z, mu)], 1)
 
-    def _steering(self, time_in: Tensor, prepared: PreparedSpectra) -> list[Steering]:
+    def _modulation(self, time_in: Tensor, prepared: PreparedSpectra) -> list[Modulation]:
         states = extended(prepared.states, self.time(time_in), prepared.mask.shape[1])
-        return self.network.steering(states, prepared.mask)
+        return self.network.modulation(states, prepared.mask)

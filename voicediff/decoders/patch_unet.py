@@ -1,4 +1,4 @@
-"""A small U-Net on patches of the complex spectrum: the refiner for CPUs."""
+"""A small U-Net on patches of the complex spectrum, for CPUs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from voicediff.decoders.base import Decoder, Prepared
 from voicediff.networks.conditioning import Layout, SinusoidalTime, Sizes, extended
 from voicediff.networks.conditions import Conditions
-from voicediff.networks.patch_unet import PatchShape, PatchUNet, Steering
+from voicediff.networks.patch_unet import Modulation, PatchShape, PatchUNet
 from voicediff.registry import register
 
 
@@ -25,13 +25,13 @@ class PreparedPatches(Prepared):
 
 @register("decoder", "patch_unet")
 class PatchUNetDecoder(Decoder):
-    """The network of the predictor of this name with a clock; refines its estimates on a CPU.
+    """Small U-Net on patches of the complex spectrum, with time conditioning; for CPUs.
 
-    Maps (mixture) and mu are further input planes; frames (lips), vectors (identity) and the
-    embedded time steer every block.
+    The network of the predictor `patch_unet`. Maps (mixture) and mu are further input planes; frames
+    (lips), vectors (identity) and the time embedding scale and shift the channels in every block.
 
-    channels, blocks, patch, full_band, recurrent: see `PatchShape`. gain: factor of all planes, which
-    brings compressed spectra to about unit size, and of the answer's inverse.
+    channels, blocks, patch, full_band, recurrent: see `PatchShape`. gain: factor of all input planes,
+    which brings compressed spectra to about unit size; the output is divided by it.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class PatchUNetDecoder(Decoder):
     def evaluate(self, x_in: Tensor, time_in: Tensor, prepared: PreparedPatches) -> Tensor:
         keep = prepared.mask[:, None, None].to(x_in.dtype)
         planes = torch.cat([x_in, prepared.planes], 1) * (self.gain * keep)
-        answer = self.network(planes, self._steering(time_in, prepared))
+        answer = self.network(planes, self._modulation(time_in, prepared))
         return answer * (keep / self.gain)
 
-    def _steering(self, time_in: Tensor, prepared: PreparedPatches) -> list[Steering]:
+    def _modulation(self, time_in: Tensor, prepared: PreparedPatches) -> list[Modulation]:
         states = extended(prepared.states, self.time(time_in), prepared.mask.shape[1])
-        return self.network.steering(states, prepared.mask)
+        return self.network.modulation(states, prepared.mask)

@@ -1,4 +1,4 @@
-"""What the one-dimensional decoders share: bins are channels, and only time is convolved."""
+"""Shared by one-dimensional decoders: bins are channels, and convolutions run over time only."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from voicediff.networks.conditions import Conditions
 
 @dataclass
 class PreparedSequence(Prepared):
-    """Everything beside x and t.
+    """Prepared inputs besides x and t.
 
     beside: (B, T, D), the part of mu and maps in the input projection, or None.
-    conditioners: (B, T, .) per layer (or one), what the frames add. vector: (B, D) or None.
+    conditioners: (B, T, .) per layer (or one), the frames' contribution. vector: (B, D) or None.
     mask: (B, T, 1), None when every frame is valid. output_mask: (B, 1, 1, T).
     """
 
@@ -33,7 +33,7 @@ class SequenceDecoder(Decoder):
     """A network on (B, T, C F) with DiffSinger's embedding of the step.
 
     x, mu and maps share one input projection, computed in two parts because only x changes over the
-    steps. Members define `conditioned` and `layers`; `activation` is that of the time embedding.
+    steps. Subclasses define `conditioned` and `layers`; `activation` is that of the time embedding.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SequenceDecoder(Decoder):
 
     @abstractmethod
     def conditioned(self, frames: Tensor | None) -> list[Tensor | None]:
-        """What the layers add of the frame conditions (B, T, D), which does not change with x."""
+        """Projections of the frame conditions (B, T, D) for each layer, independent of x."""
 
     @abstractmethod
     def layers(
@@ -112,6 +112,6 @@ def flat(x: Tensor) -> Tensor:
 
 
 def over_time(conv: nn.Conv1d, h: Tensor, mask: Tensor | None) -> Tensor:
-    """`conv` along the frames of h (B, T, D), which sees zeros at padded frames."""
+    """`conv` over the frames of h (B, T, D), with padded frames set to zero."""
     h = h if mask is None else h * mask
     return conv(h.mT).mT

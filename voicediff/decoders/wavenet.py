@@ -1,4 +1,4 @@
-"""DiffSinger's WaveNet: dilated convolutions over frames with gates and skips."""
+"""DiffSinger's WaveNet: dilated convolutions over frames with gates and skip connections."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from voicediff.registry import register
 
 @register("decoder", "wavenet")
 class WaveNet(SequenceDecoder):
-    """WaveNet over frames, bins as channels (DiffSinger); small, even in time, slow to widen.
+    """WaveNet over frames, with bins as channels: DiffSinger's denoiser (Liu et al. 2022, appendix A).
 
-    Liu et al. 2022 (DiffSinger), appendix A; Kong et al. 2021 (DiffWave). The published sizes are
+    After DiffWave (Kong et al. 2021). The published sizes are
 
         {name: wavenet, layers: 20, channels: 256, dilation_cycle: 4, use_mu: false}
 
     (the defaults but `use_mu`; the original paper's dilation_cycle is 1). Conditions: frames enter
     every layer; maps and mu join the input projection; vectors join the time embedding.
 
-    time_scale, time_shift: the step embedded is time_scale t + time_shift. reversed_time, output_scale: for weights trained with
-    1 - t, or with an answer of another sign.
+    time_scale, time_shift: the embedded step is time_scale t + time_shift. reversed_time,
+        output_scale: for weights trained with 1 - t, or with an output of opposite sign.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WaveNet(SequenceDecoder):
 
 
 class GatedBlock(nn.Module):
-    """A dilated convolution, a gated tanh, a residual and a skip output."""
+    """A dilated convolution with gated tanh; returns residual and skip output."""
 
     def __init__(self, channels: int, frames: int, dilation: int):
         super().__init__()

@@ -20,7 +20,14 @@ from voicediff.diffusion.sdes import SDE
 
 @dataclass(frozen=True)
 class GaussianData:
-    """x0 ~ N(mean, std^2), one number, on paths around mu."""
+    """x0 ~ N(mean, std^2), one number, on paths around mu.
+
+    >>> from voicediff.registry import build
+    >>> sde, data = build("sde", {"name": "vp_mean"}), GaussianData(mean=1.0, std=0.5)
+    >>> errors = [data.error(build("sampler", {"name": "heun", "steps": n}), sde) for n in (8, 16)]
+    >>> errors[1] < errors[0]
+    True
+    """
 
     mean: float = 1.0
     std: float = 0.5

@@ -44,7 +44,11 @@ class Known:
 
 @dataclass
 class Windows:
-    """Split of long inputs into windows of `length` frames that overlap by `overlap` frames."""
+    """Split of long inputs into windows of `length` frames that overlap by `overlap` frames.
+
+    >>> Windows(length=100, overlap=20).over(250)
+    [(0, 100), (80, 180), (150, 250)]
+    """
 
     length: int
     overlap: int

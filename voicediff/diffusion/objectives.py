@@ -257,6 +257,15 @@ class VObjective(Objective):
     """v prediction: target (a z - sigma x0) / sqrt(a^2 + sigma^2) (Salimans and Ho 2022, appendix D).
 
     Finite at every t of every process: close to the noise at high SNR, to the data at low SNR.
+
+    >>> from voicediff.diffusion.sdes import VP
+    >>> sde, t = VP(), torch.tensor([0.3])
+    >>> x0, mu, z = torch.tensor([[2.0]]), torch.zeros(1, 1), torch.tensor([[-1.0]])
+    >>> x = sde.a(t) * x0 + sde.sigma(t) * z
+    >>> output = VObjective().target(sde, x0, mu, t, z)
+    >>> found = VObjective().estimate(output, sde, x, mu, t)
+    >>> round(found.data.item(), 3), round(found.noise.item(), 3)
+    (2.0, -1.0)
     """
 
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:

@@ -146,7 +146,7 @@ class VPMean(_LinearBeta):
     >>> import torch
     >>> sde, t = VPMean(), torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
     >>> [[round(v, 3) for v in f(t).tolist()] for f in (sde.a, sde.b, sde.sigma)]
-    [[1.0, 0.283, 0.007], [0.0, 0.717, 0.993], [0.0, 0.959, 1.0]]
+    [[1.0, 0.284, 0.007], [0.0, 0.716, 0.993], [0.0, 0.959, 1.0]]
     """
 
     centred = True

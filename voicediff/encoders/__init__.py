@@ -1,4 +1,4 @@
-"""Encoders: what turns tokens, pitches or video into states (B, L, D) that condition the model."""
+"""Encoders: from tokens, pitches or video to states (B, L, D) that condition the model."""
 
 from voicediff.encoders.base import Encoder
 from voicediff.encoders.conv import ConvEncoder

@@ -1,4 +1,4 @@
-"""Video states at the frames of the spectrum: by time, never by a ratio of indices."""
+"""Resampling of video states to the frames of the spectrum, by time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ def at_spectrum(
 ) -> Tensor:
     """States of video frames (B, T, D) -> (B, count, D) at the frames of a centred STFT.
 
-    Video frame k is shown from k / fps to (k + 1) / fps, so it stands for its middle; frame j of
-    the STFT has its middle at j / frame_rate. In between states are interpolated, outside the
-    nearest one is held: where `frames` (B,) says how long each item is, its own last one, not what
-    it is padded with.
+    The time of video frame k is its middle, (k + 1/2) / fps; frame j of the STFT is centred at
+    j / frame_rate. States are interpolated linearly and held constant outside the video. frames (B,)
+    gives the length of each item, so that its last frame is held, not the padding.
     """
     if frames is None:
         frames = states.new_full(states.shape[:1], states.shape[1], dtype=torch.long)
@@ -27,9 +26,11 @@ def at_spectrum(
     before = place.floor()
     share = narrowed(place - before, states)[..., None]
     before = before.long().to(states.device)
-    return torch.lerp(_picked(states, before), _picked(states, (before + 1).minimum(last)), share)
+    return torch.lerp(
+        _gathered(states, before), _gathered(states, (before + 1).minimum(last)), share
+    )
 
 
-def _picked(states: Tensor, index: Tensor) -> Tensor:
+def _gathered(states: Tensor, index: Tensor) -> Tensor:
     """states (B, T, D) at index (B, N): (B, N, D)."""
     return states.gather(1, index[..., None].expand(-1, -1, states.shape[-1]))

@@ -1,4 +1,4 @@
-"""The contract of encoders."""
+"""The interfaces of encoders."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ class Encoder(nn.Module, ABC):
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """inputs (B, L) integers or (B, L, ...) features, lengths (B,) -> states (B, L, D).
 
-        States past an item's length are zero, and what stands there in `inputs` has no effect.
+        States beyond an item's length are zero, and `inputs` there have no effect.
         """
 
 
 class LipEncoder(nn.Module, ABC):
     """Maps a video of a mouth to states at the rate of the video; `dim` is their width D.
 
-    Registered lip encoders are given nothing by the task: all their options are the user's.
+    The task passes no arguments to registered lip encoders: all options come from the configuration.
     """
 
     dim: int
 
     @abstractmethod
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
-        """mouth (B, T, 88, 88), normalised, 0 where not seen; valid (B, T) bool -> (B, T, D).
+        """mouth (B, T, 88, 88), normalised, 0 in missing frames; valid (B, T) bool -> (B, T, D).
 
-        Frames that are not valid have no effect other than being missing. What an item's states
-        are must not depend on its neighbours in the batch, nor on missing frames behind its end
-        further than a missing frame inside it would.
+        The content of frames that are not valid has no effect. The states of an item must not depend
+        on the other items of the batch, and padding must act as missing frames do.
         """
 
 
 class FaceEncoder(nn.Module, ABC):
-    """Maps one picture of a face to a vector that says whose it is; `dim` is its width D."""
+    """Maps one image of a face to an identity embedding; `dim` is its width D."""
 
     dim: int
 

@@ -1,4 +1,4 @@
-"""How the voice moves around the written melody: pitch contour, voicing, and their harmonics."""
+"""Pitch contour and voicing relative to the score, and the harmonics of F0 on the mel scale."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from voicediff.networks.layers import ConvBlock
 
-REACH = 3.0  # semitones: the contour stays within this distance of the written melody
+REACH = 3.0  # semitones: maximum deviation of the contour from the melody
 
 
 class PitchContour(nn.Module):
-    """Predicts F0 as the melody plus a bounded deviation, and whether a frame is voiced.
+    """Predicts F0, as the melody plus a bounded deviation, and the voicing of each frame.
 
-    Trained by regression, so it gives the expected scoop, drift and onset of each note; vibrato,
-    whose phase nobody can know, averages out of it.
+    It is a regression, so it predicts the mean contour at note onsets and offsets. Vibrato is not
+    predicted, because its phase is unknown and averages out.
     """
 
     def __init__(self, dim: int, channels: int = 96, layers: int = 3, dropout: float = 0.1):
@@ -37,10 +37,10 @@ class PitchContour(nn.Module):
 def contour_losses(
     deviation: Tensor, voicing: Tensor, melody: Tensor, f0: Tensor, mask: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Summed absolute error in semitones over voiced frames near the melody, and voicing error.
+    """Sums of the absolute error in semitones over voiced frames, and of the voicing cross-entropy.
 
-    Frames whose measured F0 is farther than REACH from the melody (octave errors, the tail of the
-    former note) are left out. All arguments (B, T); f0 in Hz, 0 where unvoiced.
+    Frames whose measured F0 is more than REACH from the melody (octave errors, the end of the
+    previous note) are excluded. All arguments (B, T); f0 in Hz, 0 where unvoiced.
     """
     voiced = (f0 > 0) & mask
     target = hz_to_midi(f0) - melody
@@ -64,11 +64,11 @@ def midi_to_hz(midi: Tensor) -> Tensor:
 
 
 class Harmonics(nn.Module):
-    """Where the harmonics of F0 lie among the mel bins: a table lookup (B, T) Hz -> (B, F, T).
+    """The harmonics of F0 on the mel scale, from a table: (B, T) in Hz -> (B, F, T).
 
-    Each entry is the mel energy of equal harmonics seen through the analysis window, compressed to
-    [0, 1]; zero where unvoiced. It tells a network what a pitch *looks* like, so that it need not
-    learn five octaves of comb positions from pairs of numbers and pictures.
+    Each entry is the mel energy of harmonics of equal amplitude under the analysis window, in
+    [0, 1]; zero where unvoiced. With this input a network need not learn the positions of the
+    harmonics of every pitch from data.
 
     Args:
         filters: mel filter bank (F, n_fft // 2 + 1).
@@ -94,7 +94,7 @@ class Harmonics(nn.Module):
 
 
 def _comb(f0: float, filters: Tensor, sample_rate: int, win: int) -> Tensor:
-    """Mel picture (F,) of harmonics of equal amplitude, scaled to [0, 1] over 40 dB."""
+    """Mel spectrum (F,) of harmonics of equal amplitude, 40 dB scaled to [0, 1]."""
     frequencies = torch.linspace(0, sample_rate / 2, filters.shape[1])
     harmonics = f0 * torch.arange(1, int(sample_rate / 2 / f0) + 1)
     offset = (frequencies[:, None] - harmonics) * win / sample_rate  # in DFT bins of the window
@@ -109,4 +109,4 @@ def _hann_response(offset: Tensor) -> Tensor:
     gap = 1 - offset.square()
     close = gap.abs() < 1e-4
     response = torch.where(close, 0.5, torch.sinc(offset) / gap.masked_fill(close, 1.0))
-    return response.abs() * (offset.abs() < 2.0)  # beyond the main lobe it counts as nothing
+    return response.abs() * (offset.abs() < 2.0)  # side lobes are neglected

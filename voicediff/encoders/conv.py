@@ -1,4 +1,4 @@
-"""A convolutional encoder: local context at little cost."""
+"""A convolutional encoder with local context."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from voicediff.registry import register
 
 @register("encoder", "conv")
 class ConvEncoder(Encoder):
-    """Embedding and residual convolutions: sees a few neighbours, trains in minutes on a CPU.
+    """Embedding and residual convolutions: local context, trains in minutes on a CPU.
 
-    Choose it for small corpora; the transformer sees whole lines and wants more data.
+    Recommended for small corpora; `transformer` uses the context of the whole line, but needs more
+    data.
 
     Args:
         symbols: size of the vocabulary (given by the task).

@@ -1,4 +1,4 @@
-"""The cheapest encoder: an embedding and a small network on each position by itself."""
+"""An encoder without context: an embedding and a small network at each position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voicediff.registry import register
 
 @register("encoder", "embedding")
 class EmbeddingEncoder(Encoder):
-    """Embedding and a two-layer network per position: for pitches, where neighbours say little.
+    """Embedding and a two-layer network per position, without context: for pitches.
 
     Args:
         symbols: size of the vocabulary (given by the task).

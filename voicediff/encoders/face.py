@@ -1,4 +1,4 @@
-"""Facial attributes and identity from one picture."""
+"""Face identity from one image."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from voicediff.registry import register
 
 @register("encoder", "face_resnet18")
 class FaceResNet18(Pretrained, FaceEncoder):
-    """ResNet-18 on one picture of the face; whose voice it is where the lips are not seen.
+    """ResNet-18 on one image of the face: identity embedding, as in VisualVoice (Gao & Grauman 2021).
 
-    He et al. 2016, as VisualVoice (Gao & Grauman 2021) uses it: 128 numbers of length 1. Parts are
-    named as in torchvision, whose file of ImageNet weights fits (its last layer, of another size,
-    is left out).
+    He et al. 2016; the output has 128 numbers of Euclidean norm 1. Module names are those of
+    torchvision, so its ImageNet weights can be loaded (without the last layer, whose size differs).
 
     Args:
         dim: width of the vector.
         width: of the first stage, 64 as published.
-        unit: bring the vector to length 1.
-        norm: `batch`, as published, or `group`: small batches, no file of weights.
-        weights, frozen: see `Pretrained`; all but the last layer is taken and frozen.
+        unit: normalise the vector to length 1.
+        norm: `batch`, as published, or `group`, for small batches without pretrained weights.
+        weights, frozen: see `Pretrained`; they concern all layers but the last.
     """
 
     pretrained = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
@@ -50,7 +49,7 @@ class FaceResNet18(Pretrained, FaceEncoder):
         self.fc = nn.Linear(trunk.dim, dim)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]), persistent=False)
-        self._trust(weights, frozen)
+        self._set_pretrained(weights, frozen)
 
     def forward(self, face: Tensor) -> Tensor:
         x = (face - self.mean[:, None, None]) / self.std[:, None, None]

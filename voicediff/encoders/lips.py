@@ -1,4 +1,4 @@
-"""A lip encoder that a CPU can train: plain 2-D convolutions on stacks of neighbouring frames."""
+"""A lip encoder for CPUs: 2-D convolutions on stacks of neighbouring frames."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from voicediff.registry import register
 class LipStacks(LipEncoder):
     """Strided 2-D convolutions on three neighbouring frames, then convolutions in time; for CPUs.
 
-    A frame, the one before and the one after it are the channels of the first layer, so that it
-    sees motion without a 3-D convolution, which costs more than all else here. Whether each of
-    the three was seen goes into the convolutions in time.
+    Each frame with the previous and the next one are the channels of the first layer. It thus
+    captures motion without a 3-D convolution, which would cost more than all other layers. The
+    validity of the three frames is an input of the convolutions in time.
 
     Args:
         dim: width of the states.
-        channels: of the strided convolutions; each halves the picture, first 88 x 88.
-        shrink: pixels a side that are averaged to one before that.
+        channels: of the strided convolutions; each halves the image, which starts at 88 x 88.
+        shrink: factor by which the image is averaged down before that.
         layers, kernel: residual blocks in time, and their kernel in frames of video.
         dropout: in these blocks.
     """
@@ -48,7 +48,7 @@ class LipStacks(LipEncoder):
             for i, (a, b) in enumerate(pairwise(widths))
         )
         for conv in self.pictures:
-            # no norms, which cost as much as all else: the start must keep the size
+            # no norms, which would double the cost: the initialisation keeps the variance
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)
         self.narrow = nn.Conv2d(channels[-1], 16, 1)
@@ -58,7 +58,7 @@ class LipStacks(LipEncoder):
         self.reach = layers * (kernel // 2)
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
-        # before and after the clip are frames that were not seen, just as where it is padded
+        # outside the clip frames count as missing, as in the padding
         mouth = F.pad(_shrunk(mouth, self.shrink), (0, 0, 0, 0, 2, 2))
         valid = F.pad(valid, (2, 2))
         states = F.pad(self._pictures(mouth, valid), (self.reach, self.reach), mode="replicate")
@@ -69,10 +69,10 @@ class LipStacks(LipEncoder):
         return states[..., edge:-edge].mT
 
     def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
-        """What each frame and its neighbours show, and which of them were seen: (B, dim, T)."""
+        """Features of each frame with its neighbours, and their validity: (B, dim, T)."""
         seen = valid.to(mouth.dtype)
         mouth = (mouth * seen[..., None, None]).to(_computed_in(mouth))
-        # stacked along the last axis, pictures lie in memory as convolutions want them
+        # stacking along the last axis gives the channels-last layout without a copy
         stacks = torch.stack(_neighbours(mouth), -1)  # (B, T, 88, 88, 3)
         x = rearrange(stacks, "b t h w c -> (b t) c h w")
         for conv in self.pictures:
@@ -83,9 +83,9 @@ class LipStacks(LipEncoder):
 
 
 def _shrunk(pictures: Tensor, times: int) -> Tensor:
-    """Means of squares of `times` pixels a side; what does not fill one is cut off.
+    """Means of squares of `times` x `times` pixels; incomplete squares at the border are cut off.
 
-    `avg_pool2d` takes CPUs eight times as long.
+    On CPUs `avg_pool2d` takes eight times as long.
     """
     if times == 1:
         return pictures
@@ -95,12 +95,12 @@ def _shrunk(pictures: Tensor, times: int) -> Tensor:
 
 
 def _neighbours(x: Tensor) -> list[Tensor]:
-    """(B, T, ...) three times: the frame before, the frame, the frame after; 0 outside."""
+    """Three tensors (B, T, ...): the previous frame, the frame, the next frame; 0 outside."""
     padded = F.pad(x, (0, 0) * (x.dim() - 2) + (1, 1))
     return [padded[:, :-2], x, padded[:, 2:]]
 
 
 def _computed_in(x: Tensor) -> torch.dtype:
-    """What convolutions compute in here: cast before copies are made."""
+    """The dtype of convolutions under the current autocast; casting first makes copies smaller."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

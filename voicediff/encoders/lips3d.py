@@ -1,4 +1,4 @@
-"""Lip motion as the lip-reading networks see it: 3-D convolution, picture trunk, temporal convolution."""
+"""The lip encoder of lip-reading networks: 3-D convolution, image trunk, temporal convolutions."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class Lips3D(Pretrained, LipEncoder):
     """3-D convolution, ResNet-18 or ShuffleNet v2 per frame, dilated convolutions in time; for GPUs.
 
     Stafylakis & Tzimiropoulos 2017, with the multi-scale temporal convolutions of Martinez et al.
-    2020. Frames that were not seen cost nothing beyond the first layer and all get one learned state.
-    Published lip-reading files name their parts `frontend3D` and `trunk`, as here;
-    ResNet-18 with `act: prelu` fits those. The 2-D encoder is the one for CPUs: here the first
-    convolution alone costs more than that whole network.
+    2020. Missing frames are skipped after the first layer and share one learned state. Module names
+    `frontend3D` and `trunk` are those of published lip-reading weights, which fit ResNet-18 with
+    `act: prelu`. On CPUs use `lips`: there the first convolution alone costs more than that whole
+    network.
 
     Args:
         dim: width of the states.
         trunk: `resnet18` (11.2 M) or `shufflenet` (1.2 M at multiplier 1).
         width: of ResNet's first stage; multiplier: of ShuffleNet (0.5, 1.0, 1.5 or 2.0).
-        layers, kernels, dropout: of the temporal convolutions; the kernels of a layer stand side
-            by side, layer i is dilated by 2^i.
-        norm: `batch`, as published, or `group`: small batches, no file of weights.
+        layers, kernels, dropout: of the temporal convolutions; the kernels of a layer act in
+            parallel, layer i is dilated by 2^i.
+        norm: `batch`, as published, or `group`, for small batches without pretrained weights.
         act: activation of front end and ResNet.
-        weights, frozen: see `Pretrained`; front end and trunk are taken and frozen, the
-            temporal convolutions always learn.
+        weights, frozen: see `Pretrained`; they concern front end and trunk, the temporal
+            convolutions are always trained.
     """
 
     pretrained = ("frontend3D", "trunk")
@@ -79,7 +79,7 @@ class Lips3D(Pretrained, LipEncoder):
         )
         self.leave = ChannelNorm(dim)
         self.missing = nn.Parameter(torch.randn(dim) / dim)
-        self._trust(weights, frozen)
+        self._set_pretrained(weights, frozen)
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
         pictures = self._pictures(mouth, valid)
@@ -92,7 +92,7 @@ class Lips3D(Pretrained, LipEncoder):
         return torch.where(valid[..., None], self.leave(h).mT, self.missing)
 
     def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
-        """The trunk's view (N, D) of the N frames that were seen: norms never meet another."""
+        """Trunk features (N, D) of the N valid frames only, so that norms exclude missing frames."""
         convolution, *rest = self.frontend3D
         x = (mouth * valid[..., None, None])[:, None]
         h = convolution(x).transpose(1, 2)[valid]  # (N, C, H, W)
@@ -102,7 +102,7 @@ class Lips3D(Pretrained, LipEncoder):
 
 
 class TemporalScales(nn.Module):
-    """Residual block on (B, D, L): dilated convolutions of several kernels side by side."""
+    """Residual block on (B, D, L): parallel dilated convolutions of several kernel sizes."""
 
     def __init__(self, dim: int, kernels: tuple[int, ...], dilation: int, dropout: float):
         super().__init__()

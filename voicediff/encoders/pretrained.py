@@ -1,4 +1,4 @@
-"""Encoders whose weights may come from a file, and may stay as they are."""
+"""Encoders with pretrained weights from a file, optionally frozen."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from voicediff.importing.checkpoint import read_checkpoint, weights_of
 
 
 class Pretrained(nn.Module):
-    """A network with parts that a file of weights fills and that can be frozen.
+    """A network with submodules that can be loaded from a weights file and frozen.
 
-    A constructor ends with `self._trust(weights, frozen)`. The file is read by `load_pretrained`,
-    once, when a training begins: afterwards the experiment holds the weights and the file may go.
-    Frozen parts are not trained and are in eval mode whatever the rest does: batch norms would
-    otherwise follow the statistics of every small batch.
+    A constructor ends with `self._set_pretrained(weights, frozen)`. `load_pretrained` reads the file
+    once, at the start of training; the experiment then contains the weights and the file is no
+    longer needed. Frozen submodules are not trained and stay in eval mode, since batch norms would
+    otherwise adapt to the statistics of small batches.
     """
 
-    #: the submodules that a file must fill, and that `frozen` freezes; others are filled where
-    #: the file has all of them
+    #: submodules that the file must contain and that `frozen` freezes; others are loaded if the file
+    #: contains all of their weights
     pretrained: ClassVar[tuple[str, ...]]
 
-    def _trust(self, weights: str, frozen: bool) -> None:
-        """weights: path of a PyTorch or safetensors file, or ""; frozen: leave them as they are."""
+    def _set_pretrained(self, weights: str, frozen: bool) -> None:
+        """weights: path of a PyTorch or safetensors file, or ""; frozen: whether not to train them."""
         self.weights, self.frozen = weights, frozen
         for part in self._pretrained_parts():
             part.requires_grad_(not frozen)
@@ -39,7 +39,7 @@ class Pretrained(nn.Module):
         return self
 
     def load_pretrained(self) -> None:
-        """Take the weights from the file, if one is named. Raises DataError where it does not fit."""
+        """Load the weights from the file, if one is configured. DataError where it does not fit."""
         if not self.weights:
             return
         content = read_checkpoint(self.weights)
@@ -51,7 +51,7 @@ class Pretrained(nn.Module):
         wrong = [n for n in own if n.startswith(self._prefixes()) and n not in fitting]
         wrong = [n for n in wrong if not n.endswith("num_batches_tracked")]
         if wrong:
-            raise DataError(f"{self.weights}: {self._complaint(wrong, found)}")
+            raise DataError(f"{self.weights}: {self._mismatch(wrong, found)}")
         for name, part in self.named_children():
             names = [f"{name}.{n}" for n in part.state_dict()]
             if all(n in fitting or n.endswith("num_batches_tracked") for n in names):
@@ -60,7 +60,7 @@ class Pretrained(nn.Module):
                 )
 
     def _renamed(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The file's names as ours; encoders whose names differ say how."""
+        """The weights under the names used here; encoders with other names override it."""
         return weights
 
     def _pretrained_parts(self) -> list[nn.Module]:
@@ -69,7 +69,7 @@ class Pretrained(nn.Module):
     def _prefixes(self) -> tuple[str, ...]:
         return tuple(f"{name}." for name in self.pretrained)
 
-    def _complaint(self, wrong: list[str], found: dict[str, Tensor]) -> str:
+    def _mismatch(self, wrong: list[str], found: dict[str, Tensor]) -> str:
         name = wrong[0]
         here = tuple(self.state_dict()[name].shape)
         there = f"is {tuple(found[name].shape)}" if name in found else "is missing"
@@ -78,7 +78,7 @@ class Pretrained(nn.Module):
 
 
 def load_pretrained(model: nn.Module) -> list[str]:
-    """Fill every pre-trained encoder of a new model from its file; returns the files' names."""
+    """Load every pretrained encoder of a new model from its file; returns the paths of the files."""
     encoders = [m for m in model.modules() if isinstance(m, Pretrained) and m.weights]
     with torch.no_grad():
         for encoder in encoders:

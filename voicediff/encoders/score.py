@@ -1,8 +1,8 @@
-"""From a score to the prior mean: text and pitch encoders, expanded to frames, then convolutions.
+"""From a score to the prior mean mu: text and pitch encoders, expansion to frames, convolutions.
 
-The scheme of the singing recipe: no duration predictor, because the score gives every phone its
-frames; what the encoders say of a phone is repeated over its frames, the two are concatenated, and
-convolution layers bring them to the mel dimension. That is mu.
+There is no duration predictor, because the score gives the frames of every phone. The states of the
+two encoders are repeated over the frames of each phone and concatenated; convolution layers map them
+to mu, the mean of the mel-spectrogram.
 """
 
 from __future__ import annotations
@@ -25,7 +25,12 @@ def phone_of_frame(durations: Tensor, frames: int) -> Tensor:
 
 
 def expand(states: Tensor, durations: Tensor, frames: int) -> Tensor:
-    """Repeat states (B, L, D) over their durations -> (B, T, D)."""
+    """Repeat states (B, L, D) over their durations (B, L) in frames -> (B, T, D).
+
+    >>> states = torch.tensor([[[10.0], [20.0]]])
+    >>> expand(states, torch.tensor([[1, 3]]), 4).flatten().tolist()
+    [10.0, 20.0, 20.0, 20.0]
+    """
     index = phone_of_frame(durations, frames)
     return states.gather(1, index[..., None].expand(-1, -1, states.shape[-1]))
 
@@ -37,11 +42,10 @@ class ScoreEncoder(nn.Module):
         text, pitch: the two encoders.
         bins: mel bins F.
         channels, layers, kernel, dropout: of the convolutions on frames.
-        expansion: `after` the encoders, as the client's text says, or `before` them, as their
-            figure draws it (encoders then run at frame rate).
-        places: whether frames are told where they stand in their phone and note; without it the
-            convolutions know only what is within their reach.
-        harmonics: whether the convolutions see the harmonics of the written melody.
+        expansion: to frames `after` the encoders, or `before` them (encoders then run at frame rate).
+        places: whether the position of each frame in its phone and note is an input of the
+            convolutions, whose receptive field is limited.
+        harmonics: whether the harmonics of the melody are an input of the convolutions.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class ScoreEncoder(nn.Module):
         return self.mean(x) * mask, x.mT
 
     def symbols(self, score: ScoreInputs) -> tuple[Tensor, Tensor]:
-        """What the text and the pitch encoder say of each frame: (B, T, text.dim), (B, T, pitch.dim)."""
+        """States of the two encoders at frame rate: (B, T, text.dim), (B, T, pitch.dim)."""
         frames = score.mask.shape[1]
         pitches = score.pitches + PITCHES * score.slurs
         if self.expansion == "after":

@@ -1,4 +1,4 @@
-"""The visual front end of TalkNet, with which AVDiffuSS looks at mouths."""
+"""The visual front end of TalkNet, as used in AVDiffuSS."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SCALE, _SHIFT = 0.165 / 0.1688, (0.421 - 0.4161) / 0.1688
 class TalkNet(Pretrained, LipEncoder):
     """TalkNet's lip encoder: 3-D convolution, an 18-layer ResNet per frame, convolutions in time.
 
-    Tao et al. 2021, section 3.1.1, as AVDiffuSS (Lee et al. 2024) uses it: 1.6 M, for crops of any
-    size of 32 x 32 or more. It is here for its published weights (`voicediff import-checkpoint`
-    writes a file); batch norms use running statistics in eval mode, the only sensible one for small
-    batches. Frames that were not seen are zeros in and out.
+    Tao et al. 2021, section 3.1.1, as used in AVDiffuSS (Lee et al. 2024): 1.6 M parameters, for crops
+    of 32 x 32 or more. Provided for its published weights (`voicediff import-checkpoint` writes the
+    file). Freeze it for small batches, so that batch norms use running statistics. Missing frames are
+    zero at input and output.
 
     weights, frozen: see `Pretrained`.
     """
@@ -38,7 +38,7 @@ class TalkNet(Pretrained, LipEncoder):
         self.temporal = nn.ModuleList(TemporalBlock(2 * dim) for _ in range(blocks))
         self.leave = nn.Conv1d(2 * dim, dim, 5, padding=2)
         self.leave_norm = nn.BatchNorm1d(dim)
-        self._trust(weights, frozen)
+        self._set_pretrained(weights, frozen)
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
         mask = valid[:, None].to(mouth.dtype)  # (B, 1, L)
@@ -56,7 +56,7 @@ class TalkNet(Pretrained, LipEncoder):
 
 
 class ResidualPair(nn.Module):
-    """Two residual units of two 3 x 3 convolutions; the second adds the sum before the first's norm."""
+    """Two residual units of two 3 x 3 convolutions; the second adds the first's sum before its norm."""
 
     def __init__(self, width_in: int, width: int, stride: int):
         super().__init__()

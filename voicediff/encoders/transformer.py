@@ -14,10 +14,10 @@ from voicediff.registry import register
 
 @register("encoder", "transformer")
 class TransformerEncoder(Encoder):
-    """Pre-net and transformer with convolutional feed-forward layers (Kim et al. 2020; Popov et al. 2021).
+    """Text encoder of Glow-TTS and Grad-TTS: pre-net and transformer (Kim et al. 2020, appendix A.1).
 
-    The papers' relative positions are rotary here (Su et al. 2021): the same reach, and one call of
-    PyTorch's fused attention. Choose it when there are hours of data.
+    Rotary positions (Su et al. 2021) replace the relative positions of the papers, so that PyTorch's
+    fused attention can be used. Recommended for hours of data.
 
     Args:
         symbols: size of the vocabulary (given by the task).

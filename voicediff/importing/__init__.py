@@ -1,4 +1,4 @@
-"""Checkpoints of other systems, as parts of this one."""
+"""Conversion of checkpoints of other systems to parts of voicediff."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["SOURCES", "Imported", "Part", "convert", "load", "read_checkpoint", 
 
 @dataclass(frozen=True)
 class Source:
-    """A system whose checkpoints can be read, and the arguments its constructors have."""
+    """A supported system and the arguments of its constructors."""
 
     convert: Callable[..., Imported]
     options: frozenset[str]
@@ -48,10 +48,10 @@ def convert(
 ) -> Imported:
     """The networks of a checkpoint of `source` (one of SOURCES) as parts of voicediff.
 
-    state_dict: a bare network's, a whole model's, or a whole checkpoint with one in it.
-    options: arguments of the reference's own constructors, where they are neither its defaults nor
-    among the hyper-parameters that the checkpoint holds.
-    ema: take the averaged weights where the checkpoint has them, else the raw ones.
+    state_dict: that of a network or of a whole model, or a checkpoint that contains one.
+    options: arguments of the reference implementation's constructors that are neither its defaults
+    nor among the hyper-parameters of the checkpoint.
+    ema: use the averaged weights if the checkpoint has them, else the raw ones.
 
     Raises ConfigError for an unknown source or option and DataError, with keys and shapes, where
     the weights do not fit the options.

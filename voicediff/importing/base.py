@@ -1,4 +1,4 @@
-"""What an import gives, and the machinery that renames and checks weights."""
+"""The result of an import, and functions that rename and check weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Weights = dict[str, Tensor]
 
 
 class Part(NamedTuple):
-    """One network: `build(kind, spec).load_state_dict(state_dict)` fits exactly."""
+    """One network: `build(kind, spec).load_state_dict(state_dict)` succeeds with strict matching."""
 
     role: str
     kind: str
@@ -26,11 +26,11 @@ class Part(NamedTuple):
 
 @dataclass
 class Imported:
-    """What a checkpoint of another project becomes.
+    """The converted content of a checkpoint.
 
-    parts: the networks. sde, objective: specs, or None where the checkpoint says nothing of them.
-    stft: the feature settings the network was trained on. left_out: prefixes of weights that no
-    part of voicediff uses (a text encoder, say).
+    parts: the networks. sde, objective: specs, or None where the checkpoint does not determine them.
+    stft: the feature settings of training. left_out: prefixes of weights that are not converted (a
+    text encoder, for example).
     """
 
     parts: list[Part]
@@ -41,7 +41,7 @@ class Imported:
 
 
 class Renamed(NamedTuple):
-    """A module of theirs and the same module here; `change` maps one weight (name, tensor)."""
+    """Name of a module in the checkpoint, its name here, and `change`, a map of (name, tensor)."""
 
     theirs: str
     ours: str
@@ -57,9 +57,9 @@ def fitted(
     modules: Iterable[Renamed],
     at: str,
 ) -> Part:
-    """The part with the weights under our names, after comparing them with what the spec builds.
+    """The part with renamed weights, compared with the network that the spec builds.
 
-    DataError names keys of theirs that are missing or left over, and both shapes where they differ.
+    DataError lists keys of the checkpoint that are missing or unexpected, and shapes that differ.
     """
     renamed, origin, faults = _rename(weights, modules)
     with torch.device("meta"):
@@ -74,7 +74,7 @@ def fitted(
     if faults:
         raise DataError(
             f"{at}: {role} does not fit the options - {'; '.join(faults[:6])}; "
-            "give the constructor's arguments the network was trained with"
+            "set the constructor arguments with which the network was trained"
         )
     return Part(role, kind, spec, renamed)
 
@@ -82,7 +82,7 @@ def fitted(
 def _rename(
     weights: Mapping[str, Tensor], modules: Iterable[Renamed]
 ) -> tuple[Weights, dict[str, str], list[str]]:
-    """The weights under our names, their names by ours, and what does not fit."""
+    """The renamed weights, their original names by new name, and mismatches."""
     left = dict(weights)
     result: Weights = {}
     origin: dict[str, str] = {}
@@ -102,7 +102,7 @@ def _rename(
 
 
 class Options:
-    """The reference class' arguments, with its defaults; names it does not have are errors."""
+    """Arguments of the reference class, with its defaults; unknown names raise ConfigError."""
 
     def __init__(self, source: str, defaults: Mapping[str, Any], given: Mapping[str, Any]):
         for name in given:
@@ -117,7 +117,7 @@ class Options:
         return self.values[name]
 
     def only(self, name: str, *allowed: Any) -> None:
-        """ConfigError unless the option has a value that the networks here can be built with."""
+        """ConfigError unless the option has one of the supported values."""
         if self.values[name] not in allowed:
             raise ConfigError(
                 f"import {self.source}: {name}={self.values[name]!r} is not supported; "
@@ -126,12 +126,12 @@ class Options:
 
 
 def under(weights: Mapping[str, Tensor], prefix: str) -> Weights:
-    """The weights whose names start with `prefix`, without it."""
+    """The weights whose names start with `prefix`, with the prefix removed."""
     return {n[len(prefix) :]: t for n, t in weights.items() if n.startswith(prefix)}
 
 
 def permuted(order: list[int]) -> Callable[[str, Tensor], Tensor]:
-    """A change of the order of a convolution's input channels, as many of them as there are."""
+    """A `change` that reorders the input channels of a convolution."""
 
     def change(name: str, tensor: Tensor) -> Tensor:
         if name != "weight":

@@ -1,4 +1,4 @@
-"""Reading checkpoint files without running anything that is in them."""
+"""Reading of checkpoint files without execution of code in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class _Inert:
-    """Stands for a class that a checkpoint mentions; it is never theirs, and does nothing."""
+    """Placeholder for a class that a checkpoint refers to; it does nothing."""
 
     def __init__(self, *args: Any):
         pass
@@ -28,10 +28,10 @@ class _Inert:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint file, read with `weights_only`; safetensors too.
+    """The content of a checkpoint file, read with `weights_only`, or of a safetensors file.
 
-    Classes of the project that wrote the file (a data module among the hyper-parameters of
-    Lightning) are replaced by inert placeholders. DataError for what cannot be read.
+    Classes of the project that wrote the file (such as a data module among Lightning's
+    hyper-parameters) are replaced by inert placeholders. DataError for unreadable files.
     """
     path = Path(path)
     try:
@@ -51,9 +51,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def weights_of(checkpoint: Mapping[str, Any], ema: bool, at: str) -> Weights:
-    """The state dict of a checkpoint: a plain one, `state_dict`, `model` or `generator` in it.
+    """The state dict of a checkpoint: itself, or its entry `state_dict`, `model` or `generator`.
 
-    With `ema`, weights averaged by torch_ema (`checkpoint["ema"]["shadow_params"]`) replace them.
+    With `ema`, the averages of torch_ema (`checkpoint["ema"]["shadow_params"]`) replace the weights.
     """
     weights: Any = checkpoint
     for key in ("state_dict", "generator", "model"):
@@ -79,13 +79,13 @@ def _load(path: Path) -> Any:
 
 
 def _averaged(weights: Weights, shadow: list[Tensor], at: str) -> Weights:
-    """The weights with averaged ones in place of the parameters, which have an order but no names."""
+    """The weights with parameters replaced by the averages, which are in order but without names."""
     parameters = [n for n in weights if not n.endswith(_BUFFERS)]
     trained = [n for n in parameters if not n.endswith("all_modules.0.W")]
     for names in (parameters, trained):
         if [weights[n].shape for n in names] == [s.shape for s in shadow]:
             return {**weights, **dict(zip(names, shadow, strict=True))}
     raise DataError(
-        f"{at}: {len(shadow)} averaged weights do not line up with {len(parameters)} parameters; "
+        f"{at}: {len(shadow)} averaged weights do not match {len(parameters)} parameters; "
         "import the raw weights"
     )

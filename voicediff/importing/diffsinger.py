@@ -1,4 +1,4 @@
-"""The acoustic backbones of the openvpi DiffSinger: WaveNet, LYNXNet, LYNXNet2."""
+"""The acoustic backbones of openvpi's DiffSinger: WaveNet, LYNXNet, LYNXNet2."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BACKBONES: dict[str, dict[str, Any]] = {
     },
 }
 KNOWN: dict[str, Any] = {**_COMMON, **{n: None for b in _BACKBONES.values() for n in b}}
-#: our name of their options, where it differs
+#: names of the options here, where they differ
 _NAMES = {
     "num_layers": "layers",
     "num_channels": "channels",
@@ -76,9 +76,9 @@ def convert(weights: Weights, given: dict[str, Any], at: str) -> Imported:
             spec[_NAMES.get(theirs, theirs)] = options[theirs]
     if name == "lynxnet2":
         spec["expansion"] = float(spec["expansion"])
-    if kind == "velocity_fn":  # their clock runs from noise to data, and so does their velocity
+    if kind == "velocity_fn":  # their t and velocity run from noise to data
         spec |= {"reversed_time": True, "output_scale": -1.0}
-    if kind == "denoise_fn":  # their step n, from 0, is our t = (n + 1) / steps
+    if kind == "denoise_fn":  # their step n, from 0, is t = (n + 1) / steps here
         spec |= {"time_scale": float(options["timesteps"]), "time_shift": -1.0}
     walk = {"wavenet": _wavenet, "lynxnet": _lynxnet, "lynxnet2": _lynxnet2}[name]
     part = fitted("decoder", "decoder", spec, network, walk(spec["layers"]), at)
@@ -98,7 +98,7 @@ def _network(weights: Weights) -> tuple[Weights, str | None]:
 
 
 def _recognised(network: Weights) -> str:
-    """The backbone by keys that only it has."""
+    """Name of the backbone, identified by its keys."""
     if any("dilated_conv" in name for name in network):
         return "wavenet"
     return "lynxnet" if any("convmodule" in name for name in network) else "lynxnet2"
@@ -120,7 +120,7 @@ def _process(kind: str | None, options: Options) -> tuple[dict | None, dict | No
 
 
 def _linear(name: str, tensor: Tensor) -> Tensor:
-    """The weight of a convolution over one frame as a matrix."""
+    """The weight of a pointwise convolution as a matrix."""
     return tensor.squeeze(-1) if name == "weight" and tensor.dim() == 3 else tensor
 
 

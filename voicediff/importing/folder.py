@@ -18,7 +18,7 @@ from voicediff.registry import build
 
 
 def save(imported: Imported, folder: str | Path, source: str, file: str) -> None:
-    """Write what was imported; every file appears whole or not at all."""
+    """Write an imported checkpoint; each file is written atomically."""
     folder = Path(folder)
     for part in imported.parts:
         weights = {name: tensor.contiguous().clone() for name, tensor in part.state_dict.items()}
@@ -44,7 +44,7 @@ def load(folder: str | Path) -> dict[str, nn.Module]:
 
 
 def _plain(spec: dict[str, Any]) -> dict[str, Any]:
-    """The spec as YAML can hold it; a vocoder's mel description is that of the folder."""
+    """The spec as plain YAML values, without the mel description, which is stored for the folder."""
     return {name: value for name, value in spec.items() if not isinstance(value, MelSpec)}
 
 

@@ -28,7 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "beta_min": 0.05,
     "beta_max": 20.0,
 }
-#: arguments of the whole model that say nothing of the decoder
+#: arguments of the whole model that do not concern the decoder
 _OTHER = (
     "n_vocab n_enc_channels filter_channels filter_channels_dp n_heads n_enc_layers enc_kernel "
     "enc_dropout window_size dec_dim"
@@ -52,7 +52,7 @@ def convert(weights: Weights, given: dict[str, Any], at: str) -> Imported:
         "conditions": {"speaker": ("vector", options["spk_emb_dim"])} if speakers else {},
         "channels": options["dim"],
         "multipliers": tuple(options["dim_mults"]),
-        "groups": 8,  # the argument of this name is never used there
+        "groups": 8,  # the reference implementation ignores its argument of this name
         "vector_as": "map",
         "time_scale": float(options["pe_scale"]),
         "normalised_query": False,
@@ -73,14 +73,14 @@ def convert(weights: Weights, given: dict[str, Any], at: str) -> Imported:
             "beta_min": float(options["beta_min"]),
             "beta_max": float(options["beta_max"]),
         },
-        stft=asdict(MelSpec(n_mels=options["n_feats"])),  # what it took from LJSpeech
+        stft=asdict(MelSpec(n_mels=options["n_feats"])),  # its settings for LJSpeech
         objective={"name": "score"},
         left_out=["encoder.", "spk_emb."] if whole else [],
     )
 
 
 def modules(levels: int, speakers: bool) -> Iterator[Renamed]:
-    """Their modules and ours. Their input is [mu, x, speaker], ours [x, mu, speaker]."""
+    """Module names there and here. Input channels are [mu, x, speaker] there, [x, mu, speaker] here."""
     if speakers:
         yield Renamed("spk_mlp", "vector_map")
     yield Renamed("mlp.0", "time.1")

@@ -26,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "fmin": 0,
     "fmax": 8000,
 }
-#: what the published configuration files hold besides
+#: further entries of the published configuration files
 _OTHER = (
     "num_gpus batch_size learning_rate adam_b1 adam_b2 lr_decay seed segment_size num_freq "
     "fmax_for_loss num_workers dist_config"
@@ -35,7 +35,7 @@ KNOWN: dict[str, Any] = {**DEFAULTS, **dict.fromkeys(_OTHER)}
 
 
 def convert(weights: Weights, given: dict[str, Any], at: str) -> Imported:
-    """A generator, with weight norms (`weight_g`, `weight_v`) or without. Options: its config."""
+    """A generator, with weight norm (`weight_g`, `weight_v`) or without. Options: its config.json."""
     options = Options("hifigan", KNOWN, given)
     mel = MelSpec(
         sample_rate=options["sampling_rate"],
@@ -61,7 +61,7 @@ def convert(weights: Weights, given: dict[str, Any], at: str) -> Imported:
 
 
 def without_norms(weights: Weights) -> Weights:
-    """Weight norms multiplied out: weight = g v / |v|, the norm over all but the first axis."""
+    """The weights without weight norm: weight = g v / |v|, the norm over all but the first axis."""
     result: Weights = {}
     for name, tensor in weights.items():
         if name.endswith(("weight_v", ".parametrizations.weight.original1")):

@@ -1,4 +1,4 @@
-"""The video encoder inside AVDiffuSS' networks, as an encoder of its own."""
+"""The video encoder of AVDiffuSS' networks, as a separate encoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voicediff.importing.base import Part, Renamed, Weights, fitted
 
 
 def part(role: str, weights: Weights, at: str) -> Part:
-    """`visual_encoder.*` as encoder `talknet`; a projection that is never used is dropped."""
+    """`visual_encoder.*` as encoder `talknet`; its unused projection is dropped."""
     weights = {n: t for n, t in weights.items() if not n.startswith("resnet.layer1.downsample")}
     first = weights.get("frontend3D.0.weight")
     spec = {"name": "talknet", "dim": 64 if first is None else first.shape[0]}

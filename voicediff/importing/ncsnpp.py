@@ -1,4 +1,4 @@
-"""The flat module list of an NCSN++ (score_sde and its descendants) under our names."""
+"""The flat module list of NCSN++ (score_sde and derived code) under the names used here."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def spec(options: Options, bins: int | None = None) -> dict[str, Any]:
 
 
 def conditional_spec(options: Options) -> dict[str, Any]:
-    """What only the decoder has."""
+    """The options of the decoder only."""
     return {
         "fourier_scale": float(options["fourier_scale"]),
         "divide": "before" if options["scale_by_sigma"] else "no",
@@ -103,56 +103,56 @@ def conditional_spec(options: Options) -> dict[str, Any]:
 def modules(
     shared: dict[str, Any], conditional: bool, order: list[int] | None = None
 ) -> Iterator[Renamed]:
-    """Their modules, `all_modules.0` to the last in the order of execution, and ours.
+    """Module names there, `all_modules.0` to the last in the order of execution, and here.
 
-    order: our input channels in terms of theirs, where they differ.
+    order: the input channels here as indices of those there, where they differ.
     """
-    walk = _Walk(conditional)
+    counter = _ModuleCounter(conditional)
     if conditional:
         yield Renamed("all_modules.0.W", "time.0.weight")
         yield Renamed("all_modules.1", "time.1")
         yield Renamed("all_modules.2", "time.3")
-        walk.index = 3
+        counter.index = 3
     else:
-        walk.index = 1  # Fourier features are there but not used
+        counter.index = 1  # unused Fourier features
     swap = permuted(order) if order else None
-    yield walk.plain("input", swap)
+    yield counter.plain("input", swap)
     levels = len(shared["multipliers"])
     bins = [shared["bins"] >> level for level in range(levels)]
     for level in range(levels):
         for step in range(shared["blocks"]):
             at = f"down.{level}.steps.{step}"
-            yield from walk.block(f"{at}.block")
-            yield from walk.attention(f"{at}.attention", bins[level], shared)
+            yield from counter.block(f"{at}.block")
+            yield from counter.attention(f"{at}.attention", bins[level], shared)
         if level < levels - 1:
-            yield from walk.block(f"down.{level}.shrink")
+            yield from counter.block(f"down.{level}.shrink")
             if shared["pyramid"]:
-                yield walk.plain(f"down.{level}.combine", swap, ".Conv_0")
-    yield from walk.block("middle.0.block")
-    yield from walk.space_attention("middle.0.attention")
-    yield from walk.block("middle.1.block")
+                yield counter.plain(f"down.{level}.combine", swap, ".Conv_0")
+    yield from counter.block("middle.0.block")
+    yield from counter.space_attention("middle.0.attention")
+    yield from counter.block("middle.1.block")
     for i, level in enumerate(reversed(range(levels))):
         for step in range(shared["blocks"] + 1):
-            yield from walk.block(f"up.{i}.blocks.{step}")
-        yield from walk.attention(f"up.{i}.attention", bins[level], shared)
+            yield from counter.block(f"up.{i}.blocks.{step}")
+        yield from counter.attention(f"up.{i}.attention", bins[level], shared)
         if shared["pyramid"]:
-            yield walk.plain(f"up.{i}.out.norm")
-            yield walk.plain(f"up.{i}.out.conv")
+            yield counter.plain(f"up.{i}.out.norm")
+            yield counter.plain(f"up.{i}.out.conv")
         if level:
-            yield from walk.block(f"up.{i}.grow")
+            yield from counter.block(f"up.{i}.grow")
     if not shared["pyramid"]:
-        yield walk.plain("out.norm")
-        yield walk.plain("out.conv")
+        yield counter.plain("out.norm")
+        yield counter.plain("out.conv")
     yield Renamed("output_layer", "out")
 
 
 def without_unused(weights: Weights) -> Weights:
-    """The weights of a network without time, less the time layers that its class makes anyway."""
+    """The weights of a network without time conditioning, without its unused time layers."""
     return {n: t for n, t in weights.items() if ".Dense_0." not in n and n != "all_modules.0.W"}
 
 
-class _Walk:
-    """Counts through the flat list."""
+class _ModuleCounter:
+    """Names of the modules, with a counter of the index in the flat list."""
 
     def __init__(self, conditional: bool):
         self.index, self.conditional = 0, conditional

@@ -9,7 +9,7 @@ from voicediff.errors import ConfigError
 from voicediff.importing import ncsnpp
 from voicediff.importing.base import Imported, Options, Weights, fitted, under
 
-#: what the three classes change of `ncsnpp.DEFAULTS`
+#: options of the three classes that differ from `ncsnpp.DEFAULTS`
 VARIANTS: dict[str, dict[str, Any]] = {
     "ncsnpp": {},
     "ncsnpp_v2": {"scale_by_sigma": False},
@@ -47,7 +47,7 @@ MODEL: dict[str, Any] = {
 
 
 def convert(weights: Weights, given: dict[str, Any], at: str, backbone: str = "") -> Imported:
-    """A Lightning model (`dnn.*`) or a bare network."""
+    """A Lightning model (`dnn.*`) or a network alone."""
     backbone = backbone or given.get("backbone", "ncsnpp")
     if backbone not in VARIANTS:
         raise ConfigError(f"import sgmse: no backbone {backbone!r}; choices: {', '.join(VARIANTS)}")
@@ -62,7 +62,7 @@ def convert(weights: Weights, given: dict[str, Any], at: str, backbone: str = ""
     if backbone == "ncsnpp_v2":
         shared["divide"] = "no"
     objective = None
-    if network:  # a whole model says what its answer is for; a bare network's is left as it is
+    if network:  # for a network alone the meaning of its output is unknown
         objective, shared["output_scale"] = answer(options, backbone)
     modules = ncsnpp.modules(shared, conditional=True)
     part = fitted("decoder", "decoder", shared, network or weights, modules, at)
@@ -70,9 +70,9 @@ def convert(weights: Weights, given: dict[str, Any], at: str, backbone: str = ""
 
 
 def answer(options: Options, backbone: str) -> tuple[dict[str, Any], float]:
-    """The objective, and the factor between their answer and ours.
+    """The objective, and the factor of the network's output.
 
-    Their noise is complex normal, variance 1/2 per part; ours has variance 1 per channel. So
+    Their noise is complex normal with variance 1/2 per part; here it has variance 1 per channel. So
     sigma = sigma_c / sqrt 2, score = 2 score_c and noise = -sqrt 2 sigma_c score_c.
     """
     if backbone != "ncsnpp_v2":

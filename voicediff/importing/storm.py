@@ -31,9 +31,9 @@ MODEL: dict[str, Any] = {
 
 
 def convert(weights: Weights, given: dict[str, Any], at: str, crossing: bool = False) -> Imported:
-    """A Lightning model (`denoiser_net.*`, `score_net.*`, or `dnn.*`) or a bare network.
+    """A Lightning model (`denoiser_net.*`, `score_net.*`, or `dnn.*`) or a network alone.
 
-    A bare network with `discriminative: true` is a predictor, else a decoder. crossing: AVDiffuSS.
+    A network alone is a predictor with `discriminative: true`, else a decoder. crossing: AVDiffuSS.
     """
     source = "avdiffuss" if crossing else "storm"
     usual = "ncsnpp_crossatt" if crossing else "ncsnpp"
@@ -54,7 +54,9 @@ def convert(weights: Weights, given: dict[str, Any], at: str, crossing: bool = F
             if network:
                 options = _options(source, defaults, given, name, _planes(network))
                 parts += _network(name, options, network, at, whole=True)
-    parts.sort(key=lambda part: part.kind == "encoder")  # the networks first, then their eyes
+    parts.sort(
+        key=lambda part: part.kind == "encoder"
+    )  # the networks first, then their video encoders
     decoders = [part for part in parts if part.kind == "decoder"]
     whole = any("output_scale" in part.spec for part in decoders)
     return Imported(
@@ -82,7 +84,7 @@ def _options(
 
 
 def _planes(network: Weights) -> int | None:
-    """The input channels, which the whole model chooses itself."""
+    """Number of input channels, which the whole model sets itself."""
     layer = network.get("output_layer.weight")
     return None if layer is None else layer.shape[1]
 
@@ -98,7 +100,7 @@ def _network(name: str, options: Options, network: Weights, at: str, whole: bool
         parts = [fitted("predictor", "predictor", shared, network, modules, at)]
     else:
         shared |= ncsnpp.conditional_spec(options)
-        order = _beside(shared, options)
+        order = _input_order(shared, options)
         if whole:
             shared["output_scale"] = -2.0
         modules = ncsnpp.modules(shared, conditional=True, order=order)
@@ -111,11 +113,11 @@ def _network(name: str, options: Options, network: Weights, at: str, whole: bool
     return parts
 
 
-def _beside(shared: dict[str, Any], options: Options) -> list[int] | None:
-    """Name the planes beside x: [x, D(y)], [x, y] or [x, y, D(y)], where mu is D(y)."""
+def _input_order(shared: dict[str, Any], options: Options) -> list[int] | None:
+    """Order of the input planes: [x, D(y)], [x, y] or [x, y, D(y)], where mu is D(y)."""
     options.only("input_channels", 4, 6)
     mixture = {"mixture": ("maps", 2)}
-    if options["input_channels"] == 6:  # ours are [x, mu, mixture]
+    if options["input_channels"] == 6:  # here [x, mu, mixture]
         shared["conditions"] = mixture | shared.get("conditions", {})
         return [0, 1, 4, 5, 2, 3]
     if options["condition"] == "noisy":

@@ -1,1 +1,1 @@
-"""What several kinds of networks are made of: conditions, masked layers, attention, NCSN++."""
+"""Building blocks shared by networks: conditions, masked layers, attention, NCSN++."""

@@ -1,4 +1,4 @@
-"""Attention: over frames and tokens with rotary positions, and over the plane in linear time."""
+"""Attention over frames and tokens with rotary positions, and linear attention over the plane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def rotate(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
-    """Rotary positions (Su et al. 2021): pairs of channels turn with the position.
+    """Rotary position embedding (Su et al. 2021): pairs of channels are rotated by the position.
 
     x (B, H, N, D) with even D, positions (B, N) or (1, N), any real numbers.
     """
@@ -22,29 +22,29 @@ def rotate(x: Tensor, positions: Tensor, base: float = 10000.0) -> Tensor:
 
 
 def token_mask(tokens: Tensor) -> Tensor:
-    """Bool (B, L): a row of zeros is padding, unless the item has nothing else (dropped tokens)."""
-    return seen_by_all((tokens != 0).any(-1))
+    """Bool (B, L): False for padding, i.e. all-zero tokens; all True for items of zeros only (dropped)."""
+    return attend_all_if_empty((tokens != 0).any(-1))
 
 
 def token_positions(tokens_kept: Tensor, frames: Tensor) -> Tensor:
-    """Places of tokens (B, L) on the time axis of the frames, evenly from 0 to frames[b].
+    """Positions of tokens (B, L) on the time axis of the frames, evenly spaced from 0 to frames[b].
 
-    Padding follows the last token that is kept; gaps before it keep their places.
+    The last kept token sets the spacing; padded tokens between kept ones also take a position.
     """
     index = torch.arange(tokens_kept.shape[1], device=tokens_kept.device)
     count = (tokens_kept * (index + 1)).amax(-1, keepdim=True)
     return index * frames[:, None] / count
 
 
-def seen_by_all(keep: Tensor) -> Tensor:
-    """keep (B, N), all True for an item that keeps nothing: its softmax stays finite."""
+def attend_all_if_empty(keep: Tensor) -> Tensor:
+    """keep (B, N), with all True for items without any True, so that their softmax stays finite."""
     return keep | ~keep.any(-1, keepdim=True)
 
 
 class Attention(nn.Module):
     """Multi-head attention of queries (B, N, width) to keys (B, L, source), width when None.
 
-    `keys` prepares what does not change while the queries do; `forward` uses it.
+    `keys` computes keys and values, which can be reused for several queries by `forward`.
     """
 
     def __init__(self, width: int, heads: int, head_size: int, source: int | None = None):
@@ -68,10 +68,10 @@ class Attention(nn.Module):
         keep: Tensor | None,
         positions: Tensor | None,
     ) -> Tensor:
-        """keep bool (B, L): which keys are seen; positions (B, N) of the queries."""
+        """keep bool (B, L): keys that are attended to; positions (B, N) of the queries."""
         q = self._split(self.q(x))
         q = q if positions is None else rotate(q, positions)
-        keep = None if keep is None else seen_by_all(keep)[:, None, None]
+        keep = None if keep is None else attend_all_if_empty(keep)[:, None, None]
         out = F.scaled_dot_product_attention(q, *keys, attn_mask=keep)
         return self.out(rearrange(out, "b h n d -> b n (h d)"))
 
@@ -80,9 +80,10 @@ class Attention(nn.Module):
 
 
 class LinearAttention(nn.Module):
-    """Attention over all F x T positions in linear time, gated from zero (Rezero).
+    """Linear attention over all F x T positions (Shen et al. 2021), with a gate that starts at zero.
 
-    Shen et al. 2021: softmax of k over positions, context = k v^T, out = context^T q.
+    Softmax of k over the positions, context = k v^T, out = context^T q. The gate is that of ReZero
+    (Bachlechner et al. 2021).
     """
 
     def __init__(self, width: int, heads: int, head_size: int, normalised_query: bool):

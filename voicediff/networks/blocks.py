@@ -1,4 +1,4 @@
-"""The blocks of NCSN++: residual ones that resample inside, and attention over the plane."""
+"""Blocks of NCSN++: residual blocks with resampling, and attention over the plane."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from voicediff.networks.attention import seen_by_all
+from voicediff.networks.attention import attend_all_if_empty
 from voicediff.networks.context import Context
 from voicediff.networks.fir import FIR
 from voicediff.networks.masked import MaskedGroupNorm, masked
@@ -55,7 +55,7 @@ class ResidualBlock(nn.Module):
 
 
 class SpaceAttention(nn.Module):
-    """Single-head attention between all positions of the plane."""
+    """Single-head self-attention over all positions of the plane."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -71,14 +71,14 @@ class SpaceAttention(nn.Module):
         keep = None
         if mask is not None:
             keep = (mask > 0).expand(-1, -1, bins, -1).reshape(len(x), -1)
-            keep = seen_by_all(keep)[:, None, None]
+            keep = attend_all_if_empty(keep)[:, None, None]
         h = F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
         h = self.out(rearrange(h, "b 1 (f t) c -> b c f t", f=bins, t=frames))
         return (x + h) / math.sqrt(2)
 
 
 def conv(width_in: int, width: int, size: int, zero: bool = False) -> nn.Conv2d:
-    """A convolution with the variance-scaling start of DDPM, or one that starts at zero."""
+    """A convolution with DDPM's variance-scaling initialisation, or initialised at zero."""
     layer = nn.Conv2d(width_in, width, size, padding=size // 2)
     nn.init.zeros_(layer.weight) if zero else nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""How networks take their conditions: which they support, and the pieces that carry them."""
+"""How networks receive conditions: declared kinds and sizes, time embedding, padding."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ KINDS = ("maps", "frames", "tokens", "vector")
 
 
 class Layout:
-    """The conditions a network was built for, by kind, in the order of their declaration."""
+    """The conditions of a network by kind, in the order of their declaration.
+
+    ConfigError for a kind that the network does not support.
+    """
 
     def __init__(self, conditions: Sizes | None, supported: Iterable[str], network: str):
         self.sizes: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
@@ -37,11 +40,11 @@ class Layout:
         return sum(self.sizes[kind].values())
 
     def planes(self, mu: Tensor | None, cond: Conditions) -> list[Tensor]:
-        """mu and all maps, each (B, C, F, T): what is laid beside x."""
+        """mu and all maps, each (B, C, F, T): further input planes beside x."""
         return [*([] if mu is None else [mu]), *(cond.maps[name] for name in self.sizes["maps"])]
 
     def frames(self, cond: Conditions) -> Tensor | None:
-        """All frame conditions side by side (B, T, D)."""
+        """All frame conditions, concatenated (B, T, D)."""
         return self._joined(cond.frames, "frames")
 
     def tokens(self, cond: Conditions) -> dict[str, Tensor]:
@@ -49,11 +52,11 @@ class Layout:
         return {name: cond.tokens[name] for name in self.sizes["tokens"]}
 
     def vector(self, cond: Conditions) -> Tensor | None:
-        """All vectors side by side (B, D)."""
+        """All vectors, concatenated (B, D)."""
         return self._joined(cond.vector, "vector")
 
     def states(self, cond: Conditions, count: int) -> Tensor | None:
-        """Frame conditions and, repeated over all `count` frames, vectors, side by side (B, T, D)."""
+        """Frame conditions and vectors, repeated over `count` frames, concatenated (B, T, D)."""
         vector = self.vector(cond)
         known = [self.frames(cond), vector if vector is None else _repeated(vector, count)]
         known = [states for states in known if states is not None]
@@ -65,7 +68,7 @@ class Layout:
 
 
 def extended(states: Tensor | None, vector: Tensor, count: int) -> Tensor:
-    """States (B, count, D), if any, and beside them in every frame a vector (B, D')."""
+    """States (B, count, D), if any, concatenated in every frame with a vector (B, D')."""
     vector = _repeated(vector, count)
     return vector if states is None else torch.cat([states, vector], -1)
 
@@ -78,7 +81,7 @@ def _repeated(vector: Tensor, count: int) -> Tensor:
 class SinusoidalTime(nn.Module):
     """Sines and cosines of `scale * t + shift` at `size / 2` geometric frequencies: (B,) -> (B, size).
 
-    Vaswani et al. 2017, section 3.5, with the last frequency at 1 / 10000 exactly.
+    Vaswani et al. 2017, section 3.5; here the last frequency is exactly 1 / 10000.
     """
 
     def __init__(self, size: int, scale: float = 1000.0, shift: float = 0.0):
@@ -96,16 +99,16 @@ class SinusoidalTime(nn.Module):
 
 
 def ceiling(size: int, multiple: int) -> int:
-    """The smallest multiple of `multiple` that holds `size`."""
+    """The smallest multiple of `multiple` that is at least `size`."""
     return -(-size // multiple) * multiple
 
 
 def fit(x: Tensor, bins: int, frames: int) -> Tensor:
-    """x (..., F, T) with zeros appended up to (bins, frames)."""
+    """x (..., F, T) zero-padded to (bins, frames)."""
     missing = (0, frames - x.shape[-1], 0, bins - x.shape[-2])
     return F.pad(x, missing) if any(missing) else x
 
 
 def pooled_mask(mask: Tensor, factor: int) -> Tensor:
-    """mask (B, T) at a rate `factor` times lower: True where any of the frames is."""
+    """mask (B, T) at a rate `factor` times lower: True where any of the frames is True."""
     return mask.reshape(mask.shape[0], -1, factor).any(-1) if factor > 1 else mask

@@ -1,4 +1,4 @@
-"""What a decoder is told beside x and t: one small record, the same for every task."""
+"""The conditions of a network beside x and t: one record for all tasks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from voicediff.networks.layers import per_item
 
 @dataclass
 class Conditions:
-    """Named condition tensors in four shapes; names are unique over all four.
+    """Named condition tensors of four kinds; names are unique over all kinds.
 
-    maps:   laid beside x, each (B, C, F, T), e.g. mixture, predictor's estimate, harmonics
-    frames: added or FiLMed at frame rate, each (B, T, D), e.g. lips, encoder states
-    tokens: attended to, each (B, L, D)
+    maps:   input planes beside x, each (B, C, F, T), e.g. mixture, predictor's estimate, harmonics
+    frames: added, or applied as scale and shift, per frame, each (B, T, D), e.g. lips, encoder states
+    tokens: for cross-attention, each (B, L, D)
     vector: one per item, each (B, D), e.g. singer, identity
+
+    >>> import torch
+    >>> cond = Conditions(frames={"lips": torch.ones(1, 5, 2)}, vector={"singer": torch.ones(1, 3)})
+    >>> cond.without(["singer"]).vector["singer"]
+    tensor([[0., 0., 0.]])
+    >>> cond.crop(1, 3).frames["lips"].shape
+    torch.Size([1, 2, 2])
     """
 
     maps: dict[str, Tensor] = field(default_factory=dict)
@@ -33,7 +40,7 @@ class Conditions:
         return self._each(lambda kind, name, tensor: function(tensor))
 
     def without(self, names: Iterable[str]) -> Conditions:
-        """The named conditions replaced by zeros: what dropped conditions look like everywhere."""
+        """The named conditions replaced by zeros, which is how dropped conditions are represented."""
         names = set(names)
         return self._each(lambda kind, name, x: x.new_zeros(x.shape) if name in names else x)
 

@@ -1,4 +1,4 @@
-"""What the blocks of NCSN++ share: its sizes, and the conditions of one evaluation."""
+"""Sizes of an NCSN++, and the conditions that its blocks share in one evaluation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch import Tensor
 
 @dataclass
 class Shape:
-    """The sizes of an NCSN++: what its papers vary.
+    """The sizes of an NCSN++.
 
-    heads, head_size, depth, positions, streams, queries are those of the cross-attention: `joined`
-    lays all tokens side by side, `separate` attends to each stream in turn; see `FrameTransformer`.
+    heads, head_size, depth, positions, streams and queries belong to the cross-attention, see
+    `FrameTransformer`. streams: `joined` attends to the concatenated tokens of all conditions,
+    `separate` to each condition in turn.
     """
 
     channels: int = 128
@@ -39,7 +40,7 @@ class Shape:
 
 @dataclass
 class TokenKeys:
-    """Keys and values of all tokens (B, H, L, D), and which of them are real (B, L)."""
+    """Keys and values of all tokens (B, H, L, D), and their mask (B, L), False for padding."""
 
     keys: tuple[Tensor, Tensor]
     keep: Tensor
@@ -49,8 +50,8 @@ class TokenKeys:
 class Context:
     """The inputs of one evaluation besides the feature map.
 
-    time: (B, E) or None. masks: one per level, (B, 1, 1, T_l) or None for all valid. biases: what
-    each residual block adds at frame rate (B, C, 1, T_l), or None. keys: one per transformer.
+    time: (B, E) or None. masks: one per level, (B, 1, 1, T_l) or None for all valid. biases: frame
+    conditions of each residual block, (B, C, 1, T_l) or None. keys: one per transformer.
     """
 
     time: Tensor | None

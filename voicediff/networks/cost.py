@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-accumulates of a call."""
+"""Cost of a network: parameters, and multiply-accumulates of an evaluation."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def parameters(module: nn.Module | None) -> int:
 def macs(call: Callable[[], object]) -> int:
     """Multiply-accumulates of matrix products, convolutions and attention in a call.
 
-    Sums, activations and norms are not counted, as everywhere.
+    Sums, activations and norms are not counted, as is usual.
     """
-    # attention in its plain form and the CPU's fused LSTM are what the counter does not know
+    # PyTorch's counter lacks the fused LSTM of CPUs, and fused attention
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}
     )

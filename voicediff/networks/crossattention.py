@@ -1,4 +1,4 @@
-"""Cross-attention of the frames of a feature map to condition tokens, as AVDiffuSS places it."""
+"""Cross-attention of the frames of a feature map to condition tokens, as in AVDiffuSS."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from voicediff.networks.masked import MaskedGroupNorm
 
 
 class FrameTransformer(nn.Module):
-    """The map averaged over frequency, through a transformer over frames, added back to every bin.
+    """A transformer over frames of the map averaged over frequency; the result is added to every bin.
 
-    Lee et al. 2024 (AVDiffuSS), section 3.3. The transformer's width is the number of bins of the
-    level. Without positions (the published network) frames and tokens do not know when they are;
-    with them rotary positions put both on one time axis. With `queries: places` there is no mean:
-    each place of the map asks, which costs as many times more as there are bins.
+    Lee et al. 2024 (AVDiffuSS), section 3.3. The width of the transformer is the number of bins of
+    the level. Without `positions` (as published) attention ignores time; with them, rotary positions
+    place frames and tokens on one time axis. With `queries: places` every position of the map is a
+    query, without the mean; the cost grows by the number of bins.
     """
 
     def __init__(self, width: int, inner: int, shape: Shape, tokens: dict[str, int]):
@@ -33,7 +33,7 @@ class FrameTransformer(nn.Module):
         )
 
     def keys(self, tokens: dict[str, Tensor], frames: Tensor) -> list[list[TokenKeys]]:
-        """What each block needs of each stream; frames (B,) valid frames at this level."""
+        """Keys and values of each block and stream; frames (B,): valid frames at this level."""
         return [block.keys(tokens, frames, self.positions) for block in self.blocks]
 
     def forward(self, x: Tensor, context: Context, level: int) -> Tensor:
@@ -56,8 +56,8 @@ class FrameTransformer(nn.Module):
 class TransformerBlock(nn.Module):
     """Self-attention over frames, cross-attention to each stream of tokens, gated feed-forward.
 
-    Keys and values of the self-attention are projections of the *projected queries*, which is what
-    the published weights were trained with.
+    Keys and values of the self-attention are projections of the *projected queries*, as in the
+    code with which the published weights were trained.
     """
 
     def __init__(self, width: int, shape: Shape, tokens: dict[str, int]):

@@ -1,4 +1,4 @@
-"""Dual-path blocks: recurrent along frequency, recurrent along time, attention between frames."""
+"""Dual-path blocks: LSTM along frequency, LSTM along time, self-attention between frames."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from voicediff.networks.layers import length_mask
 class DualPathBlock(nn.Module):
     """One block of TF-GridNet (Wang et al. 2023, section III): x (B, T, F, C) -> like x.
 
-    Norms are over the channels of one bin, and time is walked within each item's length, so that
-    padded frames change nothing.
+    Norms are over the channels of one bin, and the recurrence in time stops at each item's length,
+    so padded frames have no effect.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class DualPathBlock(nn.Module):
         self.attention = FrameAttention(channels, rows, heads, head_size)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """lengths (B,) of the items in frames; None when all are whole."""
+        """lengths (B,) of the items in frames; None without padding."""
         frames, rows = x.shape[1:3]
         x = self.frequency(rearrange(x, "b t f c -> (b t) f c"), None)
         x = rearrange(x, "(b t) f c -> (b f) t c", t=frames)
@@ -44,7 +44,7 @@ class DualPathBlock(nn.Module):
 
 
 class RecurrentPath(nn.Module):
-    """Windows of `kernel` positions every `stride`, an LSTM both ways, back to positions: (N, L, C)."""
+    """Bidirectional LSTM over windows of `kernel` positions every `stride`: (N, L, C) -> like x."""
 
     def __init__(self, channels: int, hidden: int, kernel: int, stride: int):
         super().__init__()
@@ -62,20 +62,20 @@ class RecurrentPath(nn.Module):
         before = (self.kernel - self.stride) // 2
         whole = (steps - 1) * self.stride + self.kernel
         h = F.pad(h, (0, 0, before, whole - before - length)).unfold(1, self.kernel, self.stride)
-        h = self._walk(h.flatten(2), lengths)
+        h = self._recurrent(h.flatten(2), lengths)
         return x + rearrange(self.out(h), "n l (s c) -> n (l s) c", s=self.stride)[:, :length]
 
-    def _walk(self, h: Tensor, lengths: Tensor | None) -> Tensor:
+    def _recurrent(self, h: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
             return self.lstm(h)[0]
-        # an item without frames still needs one step; its answer is masked by whoever asked
+        # packing requires at least one step per item; callers mask the result
         steps = (-(-lengths // self.stride)).clamp(min=1).cpu()
         packed = pack_padded_sequence(h, steps, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], True, total_length=h.shape[1])[0]
 
 
 class FrameAttention(nn.Module):
-    """Self-attention between frames, each frame one token of all its bins: (B, T, F, C)."""
+    """Self-attention between frames; a token is one frame with all bins: (B, T, F, C) -> like x."""
 
     def __init__(self, channels: int, rows: int, heads: int, head_size: int):
         super().__init__()
@@ -87,7 +87,7 @@ class FrameAttention(nn.Module):
         self.act = nn.PReLU()
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """keep bool (B, T): frames that are seen."""
+        """keep bool (B, T): frames that are attended to."""
         h, rows = self.norm(x), x.shape[2]
         q, k = self.q_norm(self._split(self.q(h))), self.k_norm(self._split(self.k(h)))
         mask = None

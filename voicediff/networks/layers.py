@@ -1,4 +1,4 @@
-"""Small pieces shared by several networks."""
+"""Small layers and functions shared by several networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ def per_item(values: Tensor, like: Tensor) -> Tensor:
 
 
 def length_mask(lengths: Tensor, size: int | None = None) -> Tensor:
-    """Bool mask (B, T), True where t < lengths[b]."""
+    """Bool mask (B, T), True where t < lengths[b].
+
+    >>> length_mask(torch.tensor([1, 3])).tolist()
+    [[True, False, False], [True, True, True]]
+    """
     size = int(lengths.max()) if size is None else size
     return torch.arange(size, device=lengths.device) < lengths[:, None]
 
@@ -27,18 +31,18 @@ def rotate_positions(x: Tensor, base: float = 10000.0) -> Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
-def let_learn(module: nn.Module, learns: bool) -> None:
-    """Train mode for a module and its parts, but eval mode for those whose parameters are all frozen."""
-    parameters = list(module.parameters()) if learns else []
-    learns = learns and (not parameters or any(p.requires_grad for p in parameters))
-    if module.training != learns:
-        module.training = learns
+def train_unfrozen(module: nn.Module, mode: bool) -> None:
+    """Set train or eval mode, with eval mode for submodules whose parameters are all frozen."""
+    parameters = list(module.parameters()) if mode else []
+    mode = mode and (not parameters or any(p.requires_grad for p in parameters))
+    if module.training != mode:
+        module.training = mode
     for child in module.children():
-        let_learn(child, learns)
+        train_unfrozen(child, mode)
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of (B, C, T): frames do not see each other's statistics."""
+    """Layer norm over the channels of each frame of (B, C, T)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.mT).mT

@@ -1,4 +1,4 @@
-"""Losses on sounds and compressed spectra, per item: what separation is trained with."""
+"""Losses of separation, per item, on waveforms and compressed spectra."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ def si_sdr(
 ) -> Tensor:
     """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, Eq. 3): (B,).
 
-    estimate, target (B, N); lengths (B,) valid samples. `ceiling`: dB that are approached, never
-    passed (Wisdom et al. 2020, Eq. 2), so that items already separated do not rule the gradient.
+    estimate, target (B, N); lengths (B,) valid samples. `ceiling`: soft maximum in dB (Wisdom et al.
+    2020, Eq. 2), which limits the gradient of items that are already well separated.
+
+    >>> target, lengths = torch.tensor([[1.0, -1.0, 1.0, -1.0]]), torch.tensor([4])
+    >>> noise = torch.tensor([[0.1, 0.1, -0.1, -0.1]])
+    >>> round(si_sdr(3 * (target + noise), target, lengths).item(), 1)
+    20.0
     """
     keep = length_mask(lengths, target.shape[-1])
     estimate, target = estimate * keep, target * keep
@@ -30,10 +35,10 @@ def si_sdr(
 
 
 def level_error(estimate: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
-    """dB, either way, between the estimate and the gain at which it is nearest to the target: (B,).
+    """Absolute level error in dB: distance from the gain that brings the estimate closest to the target.
 
-    SI-SDR is deaf to level: alone it lets a network drift to any. estimate, target (B, N); lengths
-    (B,) valid samples.
+    SI-SDR does not depend on the level, so training on it alone leaves the level undetermined.
+    estimate, target (B, N); lengths (B,) valid samples -> (B,).
     """
     keep = length_mask(lengths, target.shape[-1])
     estimate, target = estimate * keep, target * keep
@@ -42,7 +47,7 @@ def level_error(estimate: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
 
 
 def multi_resolution_stft(estimate: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
-    """Spectral convergence plus log-magnitude distance, mean of three resolutions (Yamamoto 2020).
+    """Spectral convergence plus log-magnitude distance, mean of 3 resolutions (Yamamoto et al. 2020).
 
     estimate, target (B, N), lengths (B,) -> (B,).
     """
@@ -60,7 +65,7 @@ def _stft_distance(estimate: Tensor, target: Tensor, size: int, hop: int) -> Ten
 
 def _magnitude(wav: Tensor, size: int, hop: int) -> Tensor:
     window = torch.hann_window(size, dtype=wav.dtype, device=wav.device)
-    # zeros around it: the same whatever follows in the batch
+    # zero padding: independent of the padding of the batch
     spectrum = torch.stft(wav, size, hop, window=window, pad_mode="constant", return_complex=True)
     power = spectrum.real.square() + spectrum.imag.square()
     return (power + 1e-7).sqrt()

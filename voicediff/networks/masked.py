@@ -1,4 +1,4 @@
-"""Normalisation whose statistics see valid frames only."""
+"""Normalisation with statistics of the valid frames only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class MaskedGroupNorm(nn.GroupNorm):
     """GroupNorm over (C / groups, F, valid frames); Wu & He 2018, with a mask.
 
     x (B, C, F, T), mask float (B, 1, 1, T) or None when every frame is valid. Padded frames of the
-    result hold no meaning: whoever convolves it masks it first.
+    result are undefined: mask it before a convolution.
     """
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -19,7 +19,7 @@ class MaskedGroupNorm(nn.GroupNorm):
             return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         share = mask.float().mean((1, 2, 3)).clamp(min=1e-6)[:, None, None]  # of valid frames
         grouped = (x * mask).float().unflatten(1, (self.num_groups, -1))
-        # Zeros at padded frames add nothing to the sums, so moments over all frames divide by the share.
+        # Padded frames are zero, so moments over all frames need only be divided by the share.
         mean = grouped.mean((2, 3, 4)).unsqueeze(-1) / share
         centred = (grouped - mean[..., None, None]) * mask.unsqueeze(1)
         variance = centred.square().mean((2, 3, 4)).unsqueeze(-1) / share

@@ -1,4 +1,4 @@
-"""NCSN++ on the time-frequency plane: the network shared by the decoder and the predictor."""
+"""NCSN++ on the time-frequency plane, used by the decoder and the predictor of this name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from voicediff.networks.masked import masked
 
 
 class NCSNpp(nn.Module):
-    """U-Net of residual blocks that resample inside, with input and output pyramids.
+    """NCSN++: U-Net of residual blocks with resampling, and input and output pyramids.
 
-    Song et al. 2021 (BigGAN blocks, FIR resampling, skip rescaling), as Richter et al. 2023 use it
-    for spectra. planes (B, P, F, T) -> (B, P, F, T), F and T multiples of `shape.multiple`;
+    Song et al. 2021, appendix H (BigGAN blocks, FIR resampling, skip rescaling), as used for spectra
+    by Richter et al. 2023. planes (B, P, F, T) -> (B, P, F, T), F and T multiples of `shape.multiple`;
     `embedding` is the size of the time embedding (0: none), `frames` that of frame conditions,
     `tokens` the dimensions of the token conditions.
     """
@@ -116,7 +116,7 @@ class NCSNpp(nn.Module):
         return answer if self.out is None else self.out(h, context, 0)
 
     def residual_blocks(self) -> Iterator[tuple[int, ResidualBlock]]:
-        """(level at which frame conditions are added, block) in the order they run."""
+        """(level at which frame conditions are added, block) in the order of execution."""
         last = len(self.down) - 1
         for level, down in enumerate(self.down):
             yield from ((level, step.block) for step in down.steps)
@@ -129,7 +129,7 @@ class NCSNpp(nn.Module):
                 yield level - 1, up.grow
 
     def transformers(self) -> Iterator[tuple[int, FrameTransformer]]:
-        """(level, cross-attention) in the order they run."""
+        """(level, cross-attention) in the order of execution."""
         last = len(self.down) - 1
         down = [(i, s.attention) for i, d in enumerate(self.down) for s in d.steps]
         up = [(last - i, u.attention) for i, u in enumerate(self.up)]
@@ -137,7 +137,7 @@ class NCSNpp(nn.Module):
 
 
 class Step(nn.Module):
-    """A residual block and, perhaps, attention."""
+    """A residual block and optional attention."""
 
     def __init__(self, block: ResidualBlock, attention: nn.Module | None):
         super().__init__()
@@ -149,7 +149,7 @@ class Step(nn.Module):
 
 
 class Down(nn.Module):
-    """The parts of one level on the way down."""
+    """The modules of one level of the encoder path."""
 
     def __init__(self, steps: list[Step], shrink: nn.Module | None, combine: nn.Module | None):
         super().__init__()
@@ -158,7 +158,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """The parts of one level on the way up."""
+    """The modules of one level of the decoder path."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class Up(nn.Module):
 
 
 class Out(nn.Module):
-    """Norm, SiLU and a 3 x 3 convolution that starts at zero."""
+    """Norm, SiLU and a 3 x 3 convolution, initialised at zero."""
 
     def __init__(self, width: int, planes: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Patches of the time-frequency plane as channels, and where in frequency they are."""
+"""Patches of the time-frequency plane as channels, and position features in frequency."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def fold(x: Tensor, patch: tuple[int, int]) -> Tensor:
-    """(B, C, F, T) -> (B, C p q, F / p, T / q): patches become channels, which lie side by side in memory.
+    """(B, C, F, T) -> (B, C p q, F / p, T / q): patches become channels, contiguous in memory.
 
-    In two steps: moved at once, the numbers of a patch take twice as long.
+    Two permutations take half the time of one.
     """
     if patch == (1, 1):
         return x
@@ -27,6 +27,6 @@ def unfold(x: Tensor, patch: tuple[int, int]) -> Tensor:
 
 
 def frequency_positions(planes: int, bins: int) -> Tensor:
-    """Cosines of 1, 2, ... half turns over the bins: (planes, F)."""
+    """Cosines of 1, 2, ... half periods over the bins: (planes, F)."""
     place = (torch.arange(bins) + 0.5) / bins
     return torch.cos(torch.pi * torch.arange(1, planes + 1)[:, None] * place)

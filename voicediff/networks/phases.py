@@ -1,4 +1,4 @@
-"""What a spectrum shows that does not change with the phase of the whole, and complex products."""
+"""Features of a spectrum that do not change with its overall phase, and complex products."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PLANES = 6  # of `features`: log and root magnitude, phase differences in time a
 def features(y: Tensor, hop: float) -> Tensor:
     """Compressed spectrum y (B, 2, F, T) -> (B, PLANES, F, T), of about unit size."""
     size = (y.float().square().sum(1) + 1e-12).sqrt()
-    re, im = _of_size_1(y)
+    re, im = _unit(y)
     turn = 2 * math.pi * hop * torch.arange(y.shape[-2], device=y.device)[:, None]
-    cos, sin = turn.cos(), turn.sin()  # a tone in the middle of a bin turns so from frame to frame
+    cos, sin = turn.cos(), turn.sin()  # phase advance per hop of a tone at the bin's centre
     before_re, before_im = (F.pad(u, (1, 0))[..., :-1] for u in (re, im))
     before_re, before_im = before_re * cos - before_im * sin, before_re * sin + before_im * cos
     below_re, below_im = (F.pad(u, (0, 0, 1, 0))[..., :-1, :] for u in (re, im))
@@ -31,9 +31,9 @@ def features(y: Tensor, hop: float) -> Tensor:
     return torch.stack(planes, 1)
 
 
-def beside(z: Tensor, other: Tensor) -> Tensor:
-    """By which phase z is ahead of another spectrum, both (B, 2, F, T): cosine and sine, like z."""
-    (a, b), (u, v) = _of_size_1(z), _of_size_1(other)
+def relative_phase(z: Tensor, other: Tensor) -> Tensor:
+    """Cosine and sine of the phase of z relative to another spectrum, both (B, 2, F, T); like z."""
+    (a, b), (u, v) = _unit(z), _unit(other)
     return torch.stack([a * u + b * v, b * u - a * v], 1)
 
 
@@ -43,7 +43,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     return torch.stack([re * u - im * v, re * v + im * u], 1)
 
 
-def _of_size_1(z: Tensor) -> tuple[Tensor, Tensor]:
+def _unit(z: Tensor) -> tuple[Tensor, Tensor]:
     re, im = z.float().unbind(1)
     size = (re.square() + im.square() + 1e-12).sqrt()
     return re / size, im / size

@@ -1,6 +1,6 @@
-"""ResNet-18 and ShuffleNet v2 trunks for pictures, with the parameter names of torchvision's.
+"""ResNet-18 and ShuffleNet v2 for images, with the parameter names of torchvision.
 
-Whoever has a file of weights for those networks can load it; nothing of torchvision is needed.
+Weights files of torchvision's networks can be loaded; torchvision itself is not needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Activation = Literal["relu", "prelu"]
 
 
 def picture_norm(kind: Norm, width: int) -> nn.Module:
-    """Over a batch (the published weights), or over each picture: then batches of any size agree."""
+    """Batch norm (published weights), or group norm, whose result does not depend on the batch."""
     return nn.BatchNorm2d(width) if kind == "batch" else nn.GroupNorm(math.gcd(8, width), width)
 
 
@@ -26,12 +26,11 @@ def activation(kind: Activation, width: int) -> nn.Module:
     return nn.PReLU(width) if kind == "prelu" else nn.ReLU(inplace=True)
 
 
-class PickedPixels(nn.Conv2d):
-    """A strided 1 x 1 convolution: every `stride`-th pixel is picked, then mixed by channels.
+class StridedPointwise(nn.Conv2d):
+    """A strided 1 x 1 convolution: subsampling by `stride`, then a plain 1 x 1 convolution.
 
-    The same as `nn.Conv2d`, whose backward pass on CPUs with AVX-512 (oneDNN 3.10, PyTorch 2.11)
-    writes past its scratch memory where pictures are channels-last and of few channels:
-    the process dies later, somewhere else.
+    Equal to `nn.Conv2d`, whose backward pass on CPUs with AVX-512 (oneDNN 3.10, PyTorch 2.11) writes
+    out of bounds for channels-last images of few channels, which crashes the process later.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,7 +39,7 @@ class PickedPixels(nn.Conv2d):
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions behind a shortcut (He et al. 2016, fig. 2)."""
+    """Residual block of two 3 x 3 convolutions (He et al. 2016, fig. 2)."""
 
     def __init__(self, width_in: int, width: int, stride: int, norm: Norm, act: Activation):
         super().__init__()
@@ -51,7 +50,7 @@ class BasicBlock(nn.Module):
         self.downsample = None
         if stride > 1 or width_in != width:
             self.downsample = nn.Sequential(
-                PickedPixels(width_in, width, 1, stride, bias=False), picture_norm(norm, width)
+                StridedPointwise(width_in, width, 1, stride, bias=False), picture_norm(norm, width)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +59,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNetTrunk(nn.Module):
-    """The four stages of ResNet-18 and the mean over the picture: (N, C, H, W) -> (N, `dim`)."""
+    """The four stages of ResNet-18 and the mean over the image: (N, C, H, W) -> (N, `dim`)."""
 
     def __init__(self, width: int = 64, norm: Norm = "batch", act: Activation = "relu"):
         super().__init__()
@@ -87,7 +86,7 @@ SHUFFLENET = {
 
 
 class ShuffleBlock(nn.Module):
-    """Half of the channels pass, half are convolved, then they are shuffled (Ma et al. 2018, fig. 3)."""
+    """ShuffleNet v2 unit: channel split, convolutions on one half, shuffle (Ma et al. 2018, fig. 3)."""
 
     def __init__(self, width_in: int, width: int, stride: int, norm: Norm):
         super().__init__()
@@ -110,7 +109,7 @@ class ShuffleBlock(nn.Module):
 
 
 class ShuffleNetTrunk(nn.Module):
-    """ShuffleNet v2 behind its first convolution: (N, 24, H, W) -> (N, `dim`); a tenth of ResNet-18."""
+    """ShuffleNet v2 (Ma et al. 2018) after its first convolution: (N, 24, H, W) -> (N, `dim`)."""
 
     def __init__(self, multiplier: float = 1.0, norm: Norm = "batch"):
         super().__init__()

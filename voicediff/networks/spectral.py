@@ -1,4 +1,4 @@
-"""An NCSN++ with its surroundings: input planes, conditions, padding to the sizes it needs."""
+"""NCSN++ with input planes, conditions, and padding to the sizes it requires."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PreparedPlanes:
 class SpectralNCSNpp(nn.Module):
     """NCSN++ on [first planes, maps], of any length, with frame and token conditions.
 
-    `own` is the number of planes that the caller lays before the maps.
+    `own` is the number of planes of the caller, which come before the maps.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class SpectralNCSNpp(nn.Module):
         return self.body(planes, context)[..., : x.shape[-2], : x.shape[-1]]
 
     def _masks(self, mask: Tensor) -> list[Tensor | None]:
-        """The mask at each level; None everywhere when all is valid, or treated as such."""
+        """The mask at each level; None if every frame is valid or `padded_statistics` is set."""
         if self.padded_statistics or bool(mask.all()):
             return [None] * self.levels
         levels = [pooled_mask(mask, 2**level) for level in range(self.levels)]

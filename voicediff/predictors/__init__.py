@@ -1,4 +1,4 @@
-"""Predictors: the first estimate of the spectrum, made in one pass."""
+"""Predictors: the first estimate of the spectrum, in one evaluation."""
 
 from voicediff.predictors.base import Predictor
 from voicediff.predictors.ncsnpp import NCSNppPredictor

@@ -1,4 +1,4 @@
-"""The contract of a predictor: the predictive stage before (or instead of) diffusion."""
+"""The interface of predictors: the predictive stage before, or in place of, diffusion."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from voicediff.networks.conditions import Conditions
 
 
 class Predictor(nn.Module, ABC):
-    """A network that estimates the clean spectrum from the mixture, as in StoRM (Lemercier 2023).
+    """A network that estimates the clean spectrum from the mixture, as in StoRM (Lemercier et al. 2023).
 
-    Registered predictors take, beside their own options, what the parent hands down:
+    Beside their own options, registered predictors take arguments that the task passes:
     channels_in: C of y (2: real and imaginary part); bins: F;
     conditions: the conditions present, `{name: (kind, channels or dim)}`.
     """

@@ -1,4 +1,4 @@
-"""NCSN++ without time, as StoRM and AVDiffuSS use it for their first estimate."""
+"""NCSN++ without time conditioning, as used for the first estimate in StoRM and AVDiffuSS."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from voicediff.registry import register
 
 @register("predictor", "ncsnpp")
 class NCSNppPredictor(Predictor):
-    """NCSN++ from the mixture to the clean spectrum; the published first stage, made for GPUs.
+    """NCSN++ from the mixture to the clean spectrum: StoRM's predictor (Lemercier et al. 2023); for GPUs.
 
-    Lemercier et al. 2023 (StoRM). The published networks are
+    The published networks are
 
         StoRM (27.8 M)      {name: ncsnpp, centred: false}
         StoRM (12 M, 6 M)   as above with channels: 96, multipliers: [1, 2, 2, 1] and [1, 1, 1, 1]
         AVDiffuSS (29.9 M)  as StoRM with cross_attention: [128, 64, 32], positions: false
 
-    Conditions: maps are input channels; frames are added in every residual block; vectors too, the
-    same at all frames; tokens are attended to at the levels of `cross_attention`. The options mean
-    what they mean in the decoder of this name.
+    Conditions: maps are input channels; frames and vectors are added in every residual block; tokens
+    are attended to at the levels of `cross_attention`. The options are those of the decoder of this
+    name.
     """
 
     def __init__(

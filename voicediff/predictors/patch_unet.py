@@ -1,4 +1,4 @@
-"""A mask from a small U-Net on patches of the spectrum: the predictor for CPUs."""
+"""A complex mask from a small U-Net on patches of the spectrum, for CPUs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from voicediff.registry import register
 
 @register("predictor", "patch_unet")
 class PatchUNetPredictor(Predictor):
-    """U-Net of dense 3 x 3 convolutions on patches, with a complex mask; for CPUs.
+    """Complex mask from a U-Net of dense 3 x 3 convolutions on patches; for CPUs.
 
-    It sees log and root magnitude, and the *differences* of phase between neighbours in time and in
-    frequency, which do not change with the phase of the whole. Frames (lips) and vectors
-    (identity) steer every block; maps are further input planes.
+    Inputs are log and root magnitude, and phase *differences* in time and in frequency, which do not
+    change with the overall phase. Maps are further input planes. Frames (lips) and vectors (identity)
+    scale and shift the channels in every block.
 
     Args:
         channels, blocks, patch, full_band, recurrent: see `PatchShape`.
-        hop: share of the window by which frames move on, for the phase that a steady tone gains.
+        hop: hop size divided by the window length, for the phase advance of a steady tone.
         exponent: of the compressed spectrum (the mask acts before compression).
-        output: `mask` multiplies y by a complex mask, `map` gives the spectrum itself.
+        output: `mask`, the estimate is a complex mask times y; `map`, the spectrum itself.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class PatchUNetPredictor(Predictor):
         keep = mask[:, None, None].to(y.dtype)
         y = y * keep
         planes = torch.cat([features(y, self.hop), *self.layout.planes(None, cond)], 1) * keep
-        steering = self.network.steering(self.layout.states(cond, mask.shape[1]), mask)
-        answer = self.network(planes, steering).float()
+        modulation = self.network.modulation(self.layout.states(cond, mask.shape[1]), mask)
+        answer = self.network(planes, modulation).float()
         return (answer if self.output == "map" else self._masked(y, answer)) * keep
 
     def _masked(self, y: Tensor, answer: Tensor) -> Tensor:
         """The complex mask of the uncompressed spectrum, applied to the compressed one."""
         re, im = answer.unbind(1)
-        re = re + 0.5  # an untrained network halves the mixture
+        re = re + 0.5  # the initial mask is about 0.5
         shrink = (re.square() + im.square() + 1e-4) ** ((self.exponent - 1) / 2)
         re, im = re * shrink, im * shrink
         y_re, y_im = y.unbind(1)

@@ -1,4 +1,4 @@
-"""A time-frequency dual-path network: the strong predictive separators of the field."""
+"""A time-frequency dual-path network after TF-GridNet."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from voicediff.registry import register
 
 @register("predictor", "tfgrid")
 class TFGridPredictor(Predictor):
-    """Dual-path network on the compressed plane, lips fused before every block; for GPUs.
+    """Dual-path network with TF-GridNet's blocks on a compressed plane (Wang et al. 2023); for GPUs.
 
-    TF-GridNet's blocks (Wang et al. 2023) on a plane made smaller first, with a skip around it, one
-    block used `repeats` times where `shared`, as RTFS-Net does (Pegg et al. 2024). It separates best
-    for its size (3.4 M) and costs most per parameter: recurrent layers and attention are slow on
-    CPUs, where the U-Net of dense convolutions is the choice.
+    The plane is downsampled before the blocks and upsampled after them, with a skip connection; with
+    `shared` all blocks have the same weights, as in RTFS-Net (Pegg et al. 2024). The default has
+    3.4 M parameters. Recurrent layers and attention are slow on CPUs; use `patch_unet` there.
 
     Conditions: maps are input channels; frames and vectors scale and shift the features before every
     block, at the block's frame rate.
@@ -33,10 +32,10 @@ class TFGridPredictor(Predictor):
     Args:
         channels: C of the features.
         compress: (bins, frames) that become one position of the inner plane.
-        layers: number of blocks; shared: one block's weights for all.
+        layers: number of blocks; shared: whether they share their weights.
         hidden, kernel, stride: of the LSTMs and their windows.
-        heads, head_size: of the attention; a head sees head_size numbers per bin.
-        output: complex `mask` on y, or the spectrum itself (`map`).
+        heads, head_size: of the attention; head_size is per bin.
+        output: `mask`, the estimate is a complex mask times y; `map`, the spectrum itself.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class TFGridPredictor(Predictor):
         if channels % heads:
             raise ConfigError(f"tfgrid: channels {channels} must be a multiple of heads {heads}")
         if output == "mask" and channels_in != 2:
-            raise ConfigError("tfgrid: output mask wants a complex spectrum (two channels)")
+            raise ConfigError("tfgrid: output mask requires a complex spectrum (two channels)")
         self.layout = Layout(conditions, ("maps", "frames", "vector"), "predictor tfgrid")
         self.compress, self.output = compress, output
         rows = ceiling(bins, compress[0]) // compress[0]
@@ -88,13 +87,13 @@ class TFGridPredictor(Predictor):
         return (product(answer, y) if self.output == "mask" else answer * size) * keep
 
     def _inner(self, h: Tensor, cond: Conditions, mask: Tensor) -> Tensor:
-        """The blocks on the smaller plane: h (B, C, F, T) -> like h."""
+        """The blocks on the compressed plane: h (B, C, F, T) -> like h."""
         bins, frames = h.shape[-2:]
         p, q = self.compress
         x = self.shrink(fit(h, ceiling(bins, p), ceiling(frames, q)))
         x = rearrange(x, "b c f t -> b t f c")
         kept = pooled_mask(F.pad(mask, (0, ceiling(frames, q) - frames)), q)
-        seen = self._seen(cond, mask, q)
+        seen = self._conditions(cond, mask, q)
         lengths = None if bool(kept.all()) else kept.sum(-1)
         for i in range(self.layers):
             if seen is not None:
@@ -104,8 +103,8 @@ class TFGridPredictor(Predictor):
         x = rearrange(x * kept[:, :, None, None], "b t f c -> b c f t")
         return self.grow(x)[..., :bins, :frames]
 
-    def _seen(self, cond: Conditions, mask: Tensor, factor: int) -> Tensor | None:
-        """Frames and vectors side by side at the inner frame rate (B, T / factor, D)."""
+    def _conditions(self, cond: Conditions, mask: Tensor, factor: int) -> Tensor | None:
+        """Frames and vectors, concatenated, at the inner frame rate (B, T / factor, D)."""
         frames, vector = self.layout.frames(cond), self.layout.vector(cond)
         parts = [] if frames is None else [frames]
         if vector is not None:
@@ -118,7 +117,7 @@ class TFGridPredictor(Predictor):
 
 
 def _loudness(y: Tensor, keep: Tensor) -> Tensor:
-    """Root mean square (B, 1, 1, 1) of an item's valid frames; 1 where all is silent."""
+    """Root mean square (B, 1, 1, 1) of an item's valid frames; 1 for silence."""
     share = keep.mean((1, 2, 3), keepdim=True).clamp(min=1e-6)
     power = (y * keep).square().mean((1, 2, 3), keepdim=True) / share
     return torch.where(power > 1e-10, power, torch.ones_like(power)).sqrt()

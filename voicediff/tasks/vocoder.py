@@ -18,10 +18,10 @@ from voicediff.tasks.base import Batch, Losses, Preview, Task
 from voicediff.tasks.pictures import stacked
 from voicediff.vocoders.losses import (
     RESOLUTIONS,
-    Verdict,
-    critic_loss,
+    DiscriminatorOutput,
+    adversarial_loss,
+    discriminator_loss,
     feature_loss,
-    fooling_loss,
     mel_loss,
     spectral_loss,
 )
@@ -104,7 +104,7 @@ class Vocoding(Task):
         if target == "discriminator":
             with torch.no_grad():
                 made = self.make(batch)
-            terms = {"critic": critic_loss(self._verdict(natural), self._verdict(made))}
+            terms = {"critic": discriminator_loss(self._verdict(natural), self._verdict(made))}
             return self._losses(terms, {"critic": 1.0}, batch)
         made = self.make(batch)
         with torch.autocast(made.device.type, enabled=False):
@@ -118,7 +118,7 @@ class Vocoding(Task):
             with torch.no_grad():
                 of_natural = self._verdict(natural)
             terms |= {
-                "fooling": fooling_loss(of_made),
+                "fooling": adversarial_loss(of_made),
                 "feature": feature_loss(of_natural, of_made),
             }
             weights |= {"fooling": self.adversarial_weight, "feature": self.feature_weight}
@@ -128,7 +128,7 @@ class Vocoding(Task):
         """Sound (B, N) of the batch's mels and F0, single precision."""
         return self.vocoder(batch["mel"], batch["f0"], SeededNoise(batch["seeds"])).float()
 
-    def _verdict(self, wav: Tensor) -> Verdict:
+    def _verdict(self, wav: Tensor) -> DiscriminatorOutput:
         return [side for critic in self.discriminators.values() for side in critic(wav)]
 
     def _losses(self, terms: dict[str, Tensor], weights: dict[str, float], batch: Batch) -> Losses:

@@ -1,4 +1,4 @@
-"""Vocoders: from log-mel (and F0) to sound; and the critics that neural ones are trained against."""
+"""Vocoders, from log-mel (and F0) to waveform, and discriminators for their training."""
 
 from voicediff.vocoders.base import Vocoder
 from voicediff.vocoders.discriminators import Discriminator, MultiPeriod, MultiResolution

@@ -1,4 +1,4 @@
-"""What a vocoder is to the rest of the house."""
+"""The interface of vocoders."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from voicediff.diffusion.noise import Noise, SeededNoise
 
 
 class Vocoder(nn.Module, ABC):
-    """Turns log-mel, and F0 where it needs it, into sound.
+    """Synthesises a waveform from a log-mel, and F0 if it requires it.
 
-    A registered vocoder takes `spec`, the mel description it works on; what comes from elsewhere
-    is checked with `require`.
+    A registered vocoder takes `spec`, the mel description of its inputs. Call `require` to check
+    mels of other origin against it.
     """
 
     spec: MelSpec
     needs_f0: bool = False
-    chunk: int  # frames made at once, and on each side of them those that they depend on
+    chunk: int  # frames synthesised at once, and frames of context on each side
     context: int
 
     @abstractmethod
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """mel (B, n_mels, T), f0 (B, T) in Hz (0: unvoiced) -> wav (B, T * hop).
 
-        All randomness comes from `noise`; without one every call gives the same sound.
+        All randomness comes from `noise`; without it the result is deterministic.
+
+        >>> from voicediff.registry import build
+        >>> vocoder = build("vocoder", {"name": "griffin_lim", "iterations": 4})
+        >>> vocoder(torch.zeros(1, 80, 10)).shape
+        torch.Size([1, 2560])
         """
 
     def _in_chunks(self, mel: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
-        """wav (B, T * hop) by `make` from mel (B, n_mels, T), `chunk` frames with `context` a side at once."""
+        """wav (B, T * hop) from mel (B, n_mels, T): `make` on chunks with `context` frames each side."""
         hop, frames, pieces = self.spec.hop, mel.shape[-1], []
         for start in range(0, frames, self.chunk):
             first, stop = max(start - self.context, 0), min(start + self.chunk, frames)
@@ -45,7 +50,7 @@ class Vocoder(nn.Module, ABC):
         return self.spec.sample_rate
 
     def require(self, spec: MelSpec, whose: str) -> None:
-        """DataError where `whose` mels (described by `spec`) are not what this vocoder reads."""
+        """DataError where the mels of `whose` (described by `spec`) differ from this vocoder's."""
         self.spec.require(spec, "the vocoder", whose)
 
     def _noise(self, like: Tensor, noise: Noise | None) -> Tensor:

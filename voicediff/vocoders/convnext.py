@@ -1,4 +1,4 @@
-"""The body of the inverse-STFT vocoders: ConvNeXt blocks over frames (Liu et al. 2022)."""
+"""ConvNeXt blocks over frames (Liu et al. 2022): the backbone of the inverse-STFT vocoders."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from voicediff.networks.layers import ChannelNorm
 
 
 class ConvNeXt(nn.Module):
-    """Frames (B, inputs, T) to hidden frames (B, channels, T); each sees `context` frames a side.
+    """Frames (B, inputs, T) -> (B, channels, T), with a receptive field of `context` frames each side.
 
-    Norms are of single frames, so that chunks with enough context give the same as the whole.
+    Norms act on single frames, so chunks with enough context give the same result as the whole.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class ConvNeXt(nn.Module):
 
 
 class Block(nn.Module):
-    """Depthwise convolution, norm, two layers; what is added begins small."""
+    """Depthwise convolution, norm, two pointwise layers, residual with a small initial scale."""
 
     def __init__(self, channels: int, expansion: int, kernel: int, scale: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Critics of sound: what tells natural from made, at several periods and several resolutions."""
+"""Discriminators of waveforms, at several periods and at several resolutions."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from voicediff.registry import register
-from voicediff.vocoders.losses import Verdict, spectrum
+from voicediff.vocoders.losses import DiscriminatorOutput, spectrum
 
 SLOPE = 0.1
 
 
 class Discriminator(nn.Module, ABC):
-    """Looks at sound from several sides and says of each how natural it seems."""
+    """A set of sub-discriminators, each with its own view of the waveform."""
 
     @abstractmethod
-    def forward(self, wav: Tensor) -> Verdict:
-        """wav (B, N) -> for each side its scores (B, ...) and the features of its layers."""
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
+        """wav (B, N) -> for each sub-discriminator its scores (B, ...) and the features of its layers."""
 
 
 @register("discriminator", "multi_period")
 class MultiPeriod(Discriminator):
-    """Sound folded at several periods (Kong et al. 2020, section 2.3): hears buzz and false pitch.
+    """Multi-period discriminator of HiFi-GAN (Kong et al. 2020, section 2.3): periodic artefacts.
 
     Args:
-        periods: samples; primes see different folds.
+        periods: in samples; primes avoid overlap between the sub-discriminators.
         channels: of the first layer, growing by `growth` up to `max_channels`.
     """
 
@@ -43,16 +43,16 @@ class MultiPeriod(Discriminator):
         super().__init__()
         self.sides = nn.ModuleList(_Period(p, channels, growth, max_channels) for p in periods)
 
-    def forward(self, wav: Tensor) -> Verdict:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         return [side(wav) for side in self.sides]
 
 
 @register("discriminator", "multi_resolution")
 class MultiResolution(Discriminator):
-    """Magnitude spectra at several resolutions (Jang et al. 2021): hears blur and metal.
+    """Multi-resolution spectrogram discriminator of UnivNet (Jang et al. 2021): spectral artefacts.
 
     Args:
-        sizes: samples of the windows; the hop is a quarter.
+        sizes: window lengths in samples; the hop is a quarter of the window.
         channels: of all layers.
     """
 
@@ -60,7 +60,7 @@ class MultiResolution(Discriminator):
         super().__init__()
         self.sides = nn.ModuleList(_Resolution(size, channels) for size in sizes)
 
-    def forward(self, wav: Tensor) -> Verdict:
+    def forward(self, wav: Tensor) -> DiscriminatorOutput:
         return [side(wav) for side in self.sides]
 
 

@@ -1,4 +1,4 @@
-"""Overlapping frames in the mel-spectrogram's own framing, there and back."""
+"""STFT and inverse STFT with the framing of the mel-spectrogram."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from voicediff.audio import MelSpec
 
 
 class Framing:
-    """Spectra of frames centred on (i + 1/2) hop, as `log_mel` sees them, and their overlap-add.
+    """Spectra of frames centred on (i + 1/2) hop, as in `log_mel`, and their overlap-add.
 
-    Outside the sound there is silence (`log_mel` reflects instead): what is outside is not ours.
+    The waveform is zero-padded (`log_mel` pads by reflection).
     """
 
     def __init__(self, spec: MelSpec, like: Tensor):
@@ -29,7 +29,7 @@ class Framing:
         return torch.fft.rfft(padded.unfold(1, self.spec.n_fft, self.spec.hop) * self.window)
 
     def sound(self, spectra: Tensor) -> Tensor:
-        """Spectra (B, T, bins) -> the wav (B, T * hop) whose spectra are nearest (Griffin & Lim 1984)."""
+        """Spectra (B, T, bins) -> least-squares waveform (B, T * hop) (Griffin & Lim 1984, Eq. 6)."""
         frames = torch.fft.irfft(spectra, self.spec.n_fft) * self.window
         weights = self.window.square().expand(1, spectra.shape[1], -1)
         return self._overlap_add(frames) / self._overlap_add(weights).clamp(min=1e-3)
@@ -39,6 +39,6 @@ class Framing:
         rows = -(-self.spec.n_fft // hop)
         blocks = F.pad(frames, (0, rows * hop - self.spec.n_fft)).unflatten(-1, (rows, hop))
         total = frames.new_zeros(frames.shape[0], count + rows - 1, hop)
-        for row in range(rows):  # part `row` of frame i falls into block i + row
+        for row in range(rows):  # part `row` of frame i overlaps block i + row
             total[:, row : row + count] += blocks[:, :, row]
         return total.flatten(1)[:, self.left : self.left + count * hop]

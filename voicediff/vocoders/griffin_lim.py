@@ -1,4 +1,4 @@
-"""Phases by alternating projections: no training, no F0."""
+"""Fast Griffin-Lim: phase reconstruction without training."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from voicediff.vocoders.inversion import MelInversion
 
 @register("vocoder", "griffin_lim")
 class GriffinLim(Vocoder):
-    """Fast Griffin-Lim on the mel itself: always there, needs no F0, sounds a little hollow.
+    """Fast Griffin-Lim from the mel (Perraudin et al. 2013): no training, no F0; audible artefacts.
 
-    Griffin & Lim (1984) with the momentum of Perraudin et al. (2013). A mel leaves the magnitudes
-    of single frequencies open, so they are not fixed beforehand: each iteration keeps what the
-    sound has and corrects it towards the mel. Choose it to hear what a mel contains: its pitch is
-    the mel's own.
+    Griffin & Lim (1984) with momentum. A mel does not determine the magnitudes of single frequencies,
+    so they are not fixed in advance: each iteration corrects those of the current waveform towards
+    the mel. Use it to listen to a mel: the pitch is that of the mel.
 
     Args:
         spec: mel description.
         iterations: of the alternating projections.
         momentum: alpha of Perraudin et al.; 0 is the original algorithm.
-        chunk: frames made at once. A longer song is made chunk by chunk in constant memory; each
-            chunk continues the waveform of the one before it.
+        chunk: frames synthesised at once. Longer inputs are processed in chunks in constant memory;
+            each chunk continues the waveform of the previous one.
     """
 
     def __init__(
@@ -41,10 +40,10 @@ class GriffinLim(Vocoder):
         self.spec, self.iterations, self.momentum, self.chunk = spec, iterations, momentum, chunk
 
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
-        """mel (B, n_mels, T) -> wav (B, T * hop); `f0` is not used, `noise` gives first phases."""
+        """mel (B, n_mels, T) -> wav (B, T * hop); `f0` is unused, `noise` sets the initial phases."""
         hop, frames = self.spec.hop, mel.shape[-1]
         wav = self._noise(mel.new_empty(mel.shape[0], frames * hop), noise)
-        context = 2 * (self.spec.n_fft // hop)  # frames that stay as they are, to lead on from
+        context = 2 * (self.spec.n_fft // hop)  # frames of the previous chunk, kept fixed
         step = max(self.chunk - context, context)
         done = 0  # frames
         while done < frames:
@@ -57,7 +56,7 @@ class GriffinLim(Vocoder):
         return wav
 
     def _project(self, mel: Tensor, wav: Tensor, known: Tensor) -> Tensor:
-        """A sound with the magnitudes of `mel` from first guess `wav`; it begins with `known`."""
+        """A waveform with the magnitudes of `mel`, from the initial `wav`; it starts with `known`."""
         framing, inversion = Framing(self.spec, mel), MelInversion(mel, self.spec)
         spectra = _with_magnitude(framing.spectra(wav), inversion.smooth())
         before = torch.zeros_like(spectra)

@@ -1,4 +1,4 @@
-"""Harmonics of F0 and noise, shaped to a mel-spectrogram."""
+"""Harmonics of F0 plus noise, filtered to a mel-spectrogram."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from voicediff.vocoders.source import cycles_and_hertz, without_gaps
 
 @register("vocoder", "harmonic")
 class Harmonic(Vocoder):
-    """Harmonics plus noise (after Serra & Smith 1990) through a filter fitted to the mel: no training.
+    """Harmonics plus noise (after Serra & Smith 1990), filtered to the mel: no training, needs F0.
 
     The source is a sum of sinusoids at all multiples of F0, of continuous phase, and white noise,
-    which takes over towards high frequencies and is alone where F0 is 0. A filter of one gain per
-    bin and frame is corrected until the sound has the wanted mel, but between harmonics it never
-    rises above the line from one to the next: where the mel is blurred, valleys are not filled
-    with noise. Pitch is exactly that given: choose it where F0 is known and should be straight;
-    figures of F0 then say nothing about the mel.
+    whose level rises with frequency and which is the only source where F0 is 0. A filter with one
+    gain per bin and frame is corrected until the waveform has the given mel. Between harmonics its
+    gain is at most that of the line from one to the next, so that a blurred mel does not fill the
+    gaps with noise. The pitch is exactly the given F0, so pitch metrics then do not measure the mel.
 
     Args:
         spec: mel description.
         iterations: corrections of the filter.
         breath: level of the noise relative to the harmonics in dB, at 0 Hz and at `fmax`.
-        chunk: frames made at once; a longer song is made in constant memory.
+        chunk: frames synthesised at once; longer inputs are processed in constant memory.
     """
 
     needs_f0 = True
-    REACH = 24  # frames around a chunk that are made with it, so that its ends are inside
+    REACH = 24  # frames of context on each side of a chunk
 
     def __init__(
         self,
@@ -51,7 +50,7 @@ class Harmonic(Vocoder):
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """mel (B, n_mels, T), f0 (B, T) in Hz -> wav (B, T * hop)."""
         if f0 is None:
-            raise DataError("vocoder 'harmonic': needs F0; give it, or take griffin_lim")
+            raise DataError("vocoder 'harmonic': needs F0; provide it, or use griffin_lim")
         hop, frames = self.spec.hop, mel.shape[-1]
         breath = self._noise(mel.new_empty(mel.shape[0], frames * hop), noise)
         wav = torch.empty_like(breath)
@@ -77,15 +76,17 @@ class Harmonic(Vocoder):
     def _harmonics(self, phases: Tensor, hertz: Tensor) -> Tensor:
         """Sinusoids (B, N) at all multiples of F0 below half the rate, with the power of unit noise.
 
-        Their phases grow with the square of their number, so that they do not pile up to pulses.
+        Their initial phases are quadratic in their number, which keeps the crest factor low.
         """
         rate = self.spec.sample_rate
         cycles = narrowed(phases[:, :-1] % 1, hertz)
         source = torch.zeros_like(hertz)
         for number in range(1, int(rate / 2 / hertz.min()) + 1):
-            room = ((rate / 2 - number * hertz) / hertz).clamp(0, 1)  # fades before it aliases
+            headroom = ((rate / 2 - number * hertz) / hertz).clamp(
+                0, 1
+            )  # fade out below the Nyquist frequency
             angle = (number * cycles) % 1 + number * number / 128
-            source += room * torch.cos(2 * torch.pi * angle)
+            source += headroom * torch.cos(2 * torch.pi * angle)
         return source * (4 * hertz / rate).sqrt()
 
     def _shape(
@@ -97,26 +98,26 @@ class Harmonic(Vocoder):
         noisy = (1 - voiced) + voiced * self._breath(mel)
         source = framing.spectra(harmonics) * voiced + framing.spectra(noise) * noisy
         gain = inversion.smooth() / framing.window.square().sum().sqrt()
-        between = _Between(f0, self.spec, gain.shape[-1])
-        gain = torch.where(voiced > 0, between(gain), gain)
+        ceiling = _HarmonicCeiling(f0, self.spec, gain.shape[-1])
+        gain = torch.where(voiced > 0, ceiling(gain), gain)
         for _ in range(self.iterations):
             heard = framing.spectra(framing.sound(source * gain)).abs()
             gain = gain * inversion.correction(heard).clamp(0.1, 10)
-            gain = torch.where(voiced > 0, between(gain), gain)
+            gain = torch.where(voiced > 0, ceiling(gain), gain)
         return framing.sound(source * gain)
 
     def _breath(self, like: Tensor) -> Tensor:
-        """Amplitude of the noise beside harmonics, (bins,)."""
+        """Amplitude of the noise relative to the harmonics, (bins,)."""
         hertz = torch.linspace(0, self.spec.sample_rate / 2, self.spec.n_fft // 2 + 1)
         low, high = self.breath
         level = low + (high - low) * (hertz / self.spec.fmax)
         return (10 ** (level.clamp(max=max(low, high)) / 20)).to(like)
 
 
-class _Between:
-    """Keeps gains (B, T, bins) at most on the straight line from harmonic to harmonic of f0 (B, T)."""
+class _HarmonicCeiling:
+    """Limits gains (B, T, bins) to the line between neighbouring harmonics of f0 (B, T)."""
 
-    MARGIN = 1.5  # a harmonic stands between bins, and the gain beside it may be its true gain
+    MARGIN = 1.5  # a harmonic lies between two bins, of which either can have its gain
 
     def __init__(self, f0: Tensor, spec: MelSpec, bins: int):
         place = torch.arange(bins, device=f0.device, dtype=f0.dtype)

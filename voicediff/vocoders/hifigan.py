@@ -1,4 +1,4 @@
-"""HiFi-GAN's generator: transposed convolutions with residual blocks of many receptive fields."""
+"""HiFi-GAN's generator: transposed convolutions with multi-receptive-field fusion."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SLOPE = 0.1
 
 @register("vocoder", "hifigan")
 class HiFiGAN(Vocoder):
-    """HiFi-GAN's generator: the vocoder that most published checkpoints are of; ignores F0.
+    """HiFi-GAN's generator (Kong et al. 2020, section 2.2); many published checkpoints, no F0.
 
-    Kong et al. 2020, section 2.2. The defaults are version 1 (13.9 M); the others are
+    The defaults are version 1 (13.9 M parameters); versions 2 and 3 are
 
         {name: hifigan, channels: 128}
         {name: hifigan, channels: 256, rates: [8, 8, 4], kernels: [16, 16, 8], block: 2,
@@ -32,8 +32,8 @@ class HiFiGAN(Vocoder):
         channels: of the first stage, halved at each.
         rates, kernels: of the transposed convolutions.
         block_kernels, block_dilations: of the residual blocks that are averaged at each stage.
-        block: 1 follows each dilated convolution by a plain one, 2 does not.
-        chunk: frames made at once; the result does not depend on it.
+        block: type of residual block: 1 adds a plain convolution after each dilated one, 2 does not.
+        chunk: frames synthesised at once; the result does not depend on it.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class HiFiGAN(Vocoder):
 
     @property
     def context(self) -> int:
-        """Frames on each side that a frame's sound depends on."""
+        """Receptive field in frames on each side."""
         reach, rate = 3.0, 1
         for stage, own in zip(self.stages, self.rates, strict=True):
             reach += stage.grow.kernel_size[0] / own / rate
@@ -82,7 +82,9 @@ class HiFiGAN(Vocoder):
         h = self.enter(mel)
         for stage in self.stages:
             h = stage(h)
-        return torch.tanh(self.leave(F.leaky_relu(h)))[:, 0]  # the published slope here is 0.01
+        return torch.tanh(self.leave(F.leaky_relu(h)))[
+            :, 0
+        ]  # default slope 0.01, as in the published code
 
 
 class Stage(nn.Module):

@@ -11,9 +11,9 @@ from voicediff.audio import MelSpec, mel_filters
 class MelInversion:
     """Magnitude spectra that have a given mel-spectrogram.
 
-    A non-negative problem with fewer equations than unknowns, solved by multiplicative updates
-    (Lee & Seung 2001, for the divergence): answers stay positive and near where they began, and
-    errors count relative to the level. Bins outside the mel's range are 0.
+    An underdetermined non-negative problem, solved by multiplicative updates for the divergence
+    (Lee & Seung 2001): solutions stay positive and close to the initial one. Bins outside the mel's
+    range are 0.
 
     Args:
         mel: log-mel (B, n_mels, T).
@@ -30,7 +30,7 @@ class MelInversion:
         self.covered = cover[:, 0] > 0  # (bins,)
 
     def smooth(self, updates: int = 30) -> Tensor:
-        """Magnitudes (B, T, bins) near the interpolated mel."""
+        """Magnitudes (B, T, bins) close to the interpolated mel."""
         magnitude = self.envelope()
         for _ in range(updates):
             magnitude = self.update(magnitude)
@@ -46,11 +46,11 @@ class MelInversion:
         return _product(self.wanted / heard, self.back)
 
     def envelope(self) -> Tensor:
-        """Magnitudes (B, T, bins) that the mel says, interpolated."""
+        """Magnitudes (B, T, bins) by interpolation of the mel over frequency."""
         return _product(self.wanted, self.back)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b in full precision, also where the network around it computes in bf16."""
+    """a @ b in float32, also under bf16 autocast."""
     with torch.autocast(a.device.type, enabled=False):
         return a @ b

@@ -1,4 +1,4 @@
-"""What vocoders are trained on: spectra at several resolutions, the mel, and what critics say."""
+"""Losses of vocoders: multi-resolution spectra, mel, adversarial losses, feature matching."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from voicediff.audio import MelSpec, log_mel
 
 RESOLUTIONS = (512, 1024, 2048)  # samples of the window; the hop is a quarter
 
-#: what a discriminator says of a batch: scores (B, ...) and the features of its layers, per part
-Verdict = list[tuple[Tensor, list[Tensor]]]
+#: output of a discriminator: per sub-discriminator, scores (B, ...) and features of its layers
+DiscriminatorOutput = list[tuple[Tensor, list[Tensor]]]
 
 
 def spectrum(wav: Tensor, size: int) -> Tensor:
@@ -23,7 +23,7 @@ def spectrum(wav: Tensor, size: int) -> Tensor:
 
 
 def spectral_loss(made: Tensor, natural: Tensor, sizes: Sequence[int] = RESOLUTIONS) -> Tensor:
-    """Multi-resolution STFT loss of each item (B,), waves (B, N); 0 where they are equal.
+    """Multi-resolution STFT loss of each item (B,); made, natural (B, N).
 
     Spectral convergence |X - Y|_F / |Y|_F and the mean of |ln X - ln Y|, averaged over resolutions
     (Yamamoto et al. 2020, Eq. 4 to 6).
@@ -42,21 +42,25 @@ def mel_loss(made: Tensor, natural: Tensor, spec: MelSpec) -> Tensor:
     return (log_mel(made, spec) - log_mel(natural, spec)).abs().mean((1, 2))
 
 
-def critic_loss(of_natural: Verdict, of_made: Verdict) -> Tensor:
-    """Hinge loss of the discriminators, summed over their parts, per item (B,)."""
+def discriminator_loss(of_natural: DiscriminatorOutput, of_made: DiscriminatorOutput) -> Tensor:
+    """Hinge loss of the discriminators, summed over sub-discriminators, per item (B,)."""
     return sum(
         _mean((1 - real).relu()) + _mean((1 + fake).relu())
         for (real, _), (fake, _) in zip(of_natural, of_made, strict=True)
     )
 
 
-def fooling_loss(of_made: Verdict) -> Tensor:
-    """How far the made sound is from being taken for natural, summed over parts, per item (B,)."""
+def adversarial_loss(of_made: DiscriminatorOutput) -> Tensor:
+    """Hinge loss of the generator, summed over sub-discriminators, per item (B,)."""
     return sum(_mean((1 - fake).relu()) for fake, _ in of_made)
 
 
-def feature_loss(of_natural: Verdict, of_made: Verdict) -> Tensor:
-    """Feature matching (Kumar et al. 2019): mean absolute difference, mean over layers, per item."""
+def feature_loss(of_natural: DiscriminatorOutput, of_made: DiscriminatorOutput) -> Tensor:
+    """Feature matching (Kumar et al. 2019): mean absolute difference of features, per item (B,).
+
+    Mean over layers, summed over sub-discriminators. HiFi-GAN sums over layers as well (Kong et al.
+    2020, Eq. 4), so its weight of this loss has an effect here that is smaller by the number of layers.
+    """
     distances = [
         _mean((a.detach() - b).abs())
         for (_, real), (_, fake) in zip(of_natural, of_made, strict=True)

@@ -1,6 +1,7 @@
-"""Models of the packages `bigvgan` and `vocos` (extras of the same names), from folders on this machine.
+"""Models of the packages `bigvgan` and `vocos` (extras of the same names), from local folders.
 
-Their code runs as it is installed; nothing is fetched. Weights come from files beside a configuration:
+The installed packages are used as they are; nothing is downloaded. A folder has configuration and
+weights:
 
 BigVGAN   config.json, bigvgan_generator.pt        mels as ours (Slaney's scale and norm)
 Vocos     config.yaml, pytorch_model.bin           its own mel scale, reached through magnitudes
@@ -31,7 +32,7 @@ VOCOS = ("config.yaml", "pytorch_model.bin")
 
 
 def published(folder: Path) -> tuple[str, MelSpec] | None:
-    """The part that reads a folder and the mels it was trained on; None where it is neither."""
+    """Name and mel description of the vocoder in a folder; None if it is neither of the two."""
     if all((folder / name).is_file() for name in BIGVGAN):
         return "bigvgan", _bigvgan_spec(folder)
     if all((folder / name).is_file() for name in VOCOS):
@@ -41,12 +42,12 @@ def published(folder: Path) -> tuple[str, MelSpec] | None:
 
 @register("vocoder", "bigvgan")
 class BigVGAN(Vocoder):
-    """A published BigVGAN (Lee et al. 2023) through the package `bigvgan`: many voices, no F0; for GPUs.
+    """A published BigVGAN model (Lee et al. 2023), with the package `bigvgan`: universal, no F0; for GPUs.
 
     Args:
         spec: mel description; must be that of the folder's config.json.
         folder: with config.json and bigvgan_generator.pt.
-        chunk: frames made at once; `context` frames on each side are made with them.
+        chunk: frames synthesised at once, with `context` frames on each side.
     """
 
     def __init__(self, folder: str, spec: MelSpec = MelSpec(), chunk: int = 512, context: int = 48):
@@ -69,15 +70,15 @@ class BigVGAN(Vocoder):
 
 @register("vocoder", "vocos_package")
 class PublishedVocos(Vocoder):
-    """A published Vocos (Siuzdak 2023) through the package `vocos`: fast, no F0; its mels are at 24 kHz.
+    """A published Vocos model (Siuzdak 2023), with the package `vocos`: fast, no F0, 24 kHz.
 
-    The package's mel differs from ours in scale and norm, so the mel is brought to magnitudes and
-    from there to the package's; its frames lie half a hop earlier, which is made up for.
+    Its mels have another scale and norm, so the input is converted to magnitudes and from these to
+    its mel. Its frames are half a hop earlier, which is compensated.
 
     Args:
         spec: mel description; rate, n_fft and hop must be those of the folder's config.yaml.
         folder: with config.yaml and pytorch_model.bin.
-        chunk: frames made at once; `context` frames on each side are made with them.
+        chunk: frames synthesised at once, with `context` frames on each side.
     """
 
     def __init__(self, folder: str, spec: MelSpec = MelSpec(), chunk: int = 512, context: int = 48):

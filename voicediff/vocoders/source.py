@@ -1,4 +1,4 @@
-"""The excitation of a voice: all harmonics of F0 at equal strength, of continuous phase."""
+"""Excitation of voiced sound: all harmonics of F0 with equal amplitude and continuous phase."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicediff.networks.precision import narrowed, widened
 
 
 def without_gaps(f0: Tensor) -> Tensor:
-    """F0 (B, T) that goes on straight through unvoiced frames; 100 Hz where nothing is voiced."""
+    """F0 (B, T), interpolated linearly over unvoiced frames; 100 Hz for items without voiced frames."""
     filled = []
     for curve in f0:
         voiced = torch.nonzero(curve > 0)[:, 0]
@@ -27,10 +27,10 @@ def without_gaps(f0: Tensor) -> Tensor:
 
 
 def cycles_and_hertz(curve: Tensor, hop: int, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """From F0 of frames and one neighbour each side (B, T + 2): the oscillation between samples.
+    """Phase in cycles and F0 of each sample, from F0 of frames and one neighbour each side (B, T + 2).
 
-    Returns cycles (B, T hop + 1) from 0 on, in float64 (see `widened`): in float32 their fractions
-    would be lost after seconds; and Hz (B, T hop).
+    Returns cycles (B, T hop + 1), from 0 on, in float64 (see `widened`), because float32 loses the
+    fraction after some seconds; and Hz (B, T hop).
     """
     hertz = F.interpolate(curve[:, None], scale_factor=hop, mode="linear", align_corners=False)
     hertz = hertz[:, 0, hop:-hop]
@@ -39,18 +39,18 @@ def cycles_and_hertz(curve: Tensor, hop: int, sample_rate: int) -> tuple[Tensor,
 
 
 def pulses(cycles: Tensor, hertz: Tensor, sample_rate: int) -> Tensor:
-    """Band-limited pulses (B, N), one a cycle, with the power of unit noise.
+    """Band-limited pulses (B, N), one per cycle, with the power of unit noise.
 
     All harmonics in phase below half the rate, as a closed form:
     sum_{k=1..K} cos(k a) = sin((K + 1/2) a) / (2 sin(a / 2)) - 1/2 (Dirichlet's kernel). The highest
-    one fades before it aliases. cycles (B, N), hertz (B, N).
+    one fades out below the Nyquist frequency. cycles (B, N), hertz (B, N).
     """
     room = sample_rate / 2 / hertz
     highest = room.floor() - 1
     cycles = narrowed(cycles % 1, hertz)
     half = torch.pi * (cycles - (cycles > 0.5).to(hertz))  # a / 2 in (-pi / 2, pi / 2]
     bottom = half.sin()
-    near = bottom.abs() < 1e-4  # there both are as good as linear
+    near = bottom.abs() < 1e-4  # both are linear there to float precision
     kernel = ((2 * highest + 1) * half).sin() / torch.where(near, 1.0, 2 * bottom)
     kernel = torch.where(near, highest + 0.5, kernel) - 0.5
     last = (room - room.floor()) * (2 * (highest + 1) * half).cos()

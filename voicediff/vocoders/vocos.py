@@ -1,4 +1,4 @@
-"""Neural vocoders that work on frames and end with an inverse STFT, with and without a source of F0."""
+"""Neural vocoders on frames with an inverse STFT, with and without an F0 source."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from voicediff.vocoders.frames import Framing
 from voicediff.vocoders.inversion import MelInversion
 from voicediff.vocoders.source import cycles_and_hertz, pulses, without_gaps
 
-REACH = 6.0  # how far, in natural-log units, gains may be from the mel's own (52 dB)
-BREATH = -2.5  # ln gain (-22 dB) of noise under a voice at 0 Hz, and of pulses where there is none
-SCALE = 0.25  # of log-mels on their way into the network
+REACH = 6.0  # maximum of |ln gain| relative to the mel (52 dB)
+BREATH = (
+    -2.5
+)  # initial ln gain (-22 dB) of noise in voiced frames at 0 Hz, and of pulses in unvoiced ones
+SCALE = 0.25  # of log-mels at the network's input
 
 
 class _Spectral(Vocoder):
-    """What both have in common: chunks with context, and corrections towards the mel."""
+    """Shared by both: chunks with context, and corrections towards the mel."""
 
     def __init__(
         self, spec: MelSpec, inputs: int, channels: int, layers: int, heads: int,
@@ -39,7 +41,7 @@ class _Spectral(Vocoder):
 
     @property
     def context(self) -> int:
-        """Frames on each side that a frame's sound depends on."""
+        """Receptive field in frames on each side."""
         overlap = -(-self.spec.n_fft // self.spec.hop)
         return self.body.context + overlap * (2 + self.corrections)
 
@@ -49,14 +51,14 @@ class _Spectral(Vocoder):
         return tuple(head.mT for head in h.chunk(h.shape[1] // self.bins, 1))
 
     def _envelope(self, inversion: MelInversion) -> Tensor:
-        """ln magnitudes (B, T, bins) read off the mel; above its range they go on level."""
+        """ln magnitudes (B, T, bins) interpolated from the mel; constant above its range."""
         envelope = inversion.envelope()
         last = int(self.spec.fmax / self.spec.sample_rate * self.spec.n_fft) - 2
         level = F.pad(envelope[..., :last], (0, self.bins - last), mode="replicate")
         return level.clamp(min=1e-7).log()
 
     def _sound(self, spectra: Tensor, framing: Framing, inversion: MelInversion) -> Tensor:
-        """Spectra (B, T, bins) to sound (B, T * hop) that has the mel, the more the more corrections."""
+        """Spectra (B, T, bins) -> waveform (B, T * hop); each correction brings it closer to the mel."""
         wav = framing.sound(spectra)
         for _ in range(0 if self.training else self.corrections):
             heard = framing.spectra(wav)
@@ -68,18 +70,18 @@ class _Spectral(Vocoder):
 
 @register("vocoder", "vocos")
 class Vocos(_Spectral):
-    """ConvNeXt and inverse STFT: magnitudes and phases of frames, no F0. Fast; wants adversarial training.
+    """Vocos: ConvNeXt and inverse STFT (Siuzdak 2023): fast, no F0; needs adversarial training.
 
-    After Siuzdak 2023 (Vocos). Magnitudes are learned relative to what the mel says, so that level
-    and colour of an unheard voice are right from the start. Choose it where F0 is not known. With
-    spectral losses alone it does not learn phases: train it on a GPU with discriminators.
+    Magnitudes are predicted relative to the mel, so that level and spectral envelope of unseen
+    singers are correct from the start. Recommended where F0 is unknown. With spectral losses alone
+    it does not learn phases: train it on a GPU with discriminators.
 
     Args:
         spec: mel description; frames are those of the mel.
         channels, layers: of the ConvNeXt body.
-        corrections: times that the sound is corrected towards the mel, keeping its phases; 0 trusts
-            the network. Training leaves them out.
-        chunk: frames made at once; the result does not depend on it.
+        corrections: number of corrections of the magnitudes towards the mel at inference, with the
+            phases kept; 0 for none.
+        chunk: frames synthesised at once; the result does not depend on it.
     """
 
     def __init__(
@@ -106,20 +108,20 @@ class Vocos(_Spectral):
 
 @register("vocoder", "vocos_source")
 class SourceVocos(_Spectral):
-    """ConvNeXt that shapes pulses of F0 and noise: istft(H1 STFT(pulses) + H2 STFT(noise)); for singing.
+    """Source-filter Vocos: istft(H1 STFT(pulses) + H2 STFT(noise)), filters from ConvNeXt; for singing.
 
-    Pitch is exactly the given one, so long notes do not waver, and a few minutes of training with
-    spectral losses are enough. The network is told the mel, F0 and the voicing; it gives the gain
-    and phase of the pulses and the gain of the noise for each bin and frame, relative to what the
-    mel says (so that level and colour of an unheard voice are right from the start). Pulses go on
-    through unvoiced frames: the network decides what is heard. Choose it where F0 is known.
+    The pitch is exactly the given F0, so long notes are stable, and minutes of training with
+    spectral losses are enough. From mel, F0 and voicing the network predicts gain and phase of the
+    pulses and gain of the noise, for each bin and frame and relative to the mel, so that level and
+    spectral envelope of unseen singers are correct from the start. Pulses continue through unvoiced
+    frames, where the network attenuates them. Recommended where F0 is known.
 
     Args:
         spec: mel description; frames are those of the mel.
         channels, layers: of the ConvNeXt body.
-        corrections: times that the sound is corrected towards the mel, keeping its phases; 0 trusts
-            the network. Training leaves them out.
-        chunk: frames made at once; the result does not depend on it.
+        corrections: number of corrections of the magnitudes towards the mel at inference, with the
+            phases kept; 0 for none.
+        chunk: frames synthesised at once; the result does not depend on it.
     """
 
     needs_f0 = True
@@ -137,7 +139,7 @@ class SourceVocos(_Spectral):
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:
         """mel (B, n_mels, T), f0 (B, T) in Hz -> wav (B, T * hop)."""
         if f0 is None:
-            raise DataError("vocoder 'vocos_source': needs F0; give it, or take griffin_lim")
+            raise DataError("vocoder 'vocos_source': needs F0; provide it, or use griffin_lim")
         hop, frames, context = self.spec.hop, mel.shape[-1], self.context
         f0 = f0.to(mel)
         breath = self._noise(mel.new_empty(mel.shape[0], frames * hop), noise)
@@ -176,7 +178,7 @@ class SourceVocos(_Spectral):
         return self._sound(spectra, framing, inversion)
 
     def _start(self, f0: Tensor) -> tuple[Tensor, Tensor]:
-        """ln gains (B, T, bins) of pulses and noise where training begins: breath rises with frequency."""
+        """Initial ln gains (B, T, bins) of pulses and noise; the noise rises with frequency."""
         unvoiced = (f0 <= 0).to(f0)[..., None]
         hertz = torch.linspace(0, self.sample_rate / 2, self.bins, device=f0.device, dtype=f0.dtype)
         rising = BREATH * (1 - hertz / self.spec.fmax).clamp(min=0)

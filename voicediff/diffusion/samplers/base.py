@@ -227,6 +227,9 @@ class Sampler(ABC):
 
         The `nfe` of the copy can be smaller. Raises ConfigError where one step already needs more,
         and for adaptive samplers.
+
+        >>> build("sampler", {"name": "heun"}).with_nfe(10).nfe
+        9
         """
         other = copy.copy(self)
         other.steps = 1

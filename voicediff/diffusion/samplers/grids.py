@@ -61,6 +61,11 @@ class KarrasGrid(Grid):
     """Equal steps of (sigma / a)^(1 / rho): finer near the data (Karras et al. 2022, Eq. 5).
 
     rho: 7 in the paper; larger values come closer to `log_snr`.
+
+    >>> from voicediff.diffusion.sdes import VE
+    >>> sde = VE(sigma_min=0.01, sigma_max=10.0)
+    >>> [round(sigma, 2) for sigma in sde.sigma(KarrasGrid()(sde, 4, 1.0, 0.01)).tolist()]
+    [10.0, 2.74, 0.56, 0.07, 0.0]
     """
 
     def __init__(self, rho: float = 7.0):
