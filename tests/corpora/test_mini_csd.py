@@ -57,7 +57,7 @@ def test_another_seed_gives_other_songs():
 
 
 @pytest.mark.parametrize("number", [1, 17, 45, 46, 50])
-def test_the_keys_of_a_song_lie_3_to_5_semitones_apart_within_the_range(number):
+def test_the_keys_of_a_song_are_3_to_5_semitones_apart_within_the_range(number):
     low, high = (song.score for song in compose(number, 30, seed=1))
     steps = {b.pitch - a.pitch for a, b in zip(low.notes, high.notes, strict=True)}
     assert len(steps) == 1 and steps < {3, 4, 5}
@@ -65,16 +65,16 @@ def test_the_keys_of_a_song_lie_3_to_5_semitones_apart_within_the_range(number):
     assert max(n.pitch for n in high.notes) <= HIGHEST
 
 
-def test_test_songs_have_tunes_and_words_that_training_never_saw():
-    seen = {phrase for tune in training_tunes() for phrase in tune.phrases}
+def test_tunes_and_words_of_test_songs_do_not_occur_in_training():
+    training = {phrase for tune in training_tunes() for phrase in tune.phrases}
     for tune in held_out_tunes():
-        assert not seen & set(tune.phrases), tune.name
+        assert not training & set(tune.phrases), tune.name
     assert not training_words().all & held_out_words().all
     assert len(training_words().all) >= 600
     assert len(training_tunes()) >= 20
 
 
-def test_a_small_corpus_has_songs_of_every_part():
+def test_a_small_corpus_has_songs_of_every_split():
     numbers = song_numbers(1.0)
     assert numbers == [1, 2, 46, 47]
     full = song_numbers(30.0)
@@ -82,7 +82,7 @@ def test_a_small_corpus_has_songs_of_every_part():
 
 
 @pytest.mark.parametrize("syllables", [1, 2, 3, 5, 7, 8, 11, 14, 23])
-def test_lines_have_the_syllables_asked_for(syllables):
+def test_lines_have_the_requested_number_of_syllables(syllables):
     for seed in range(20):
         line = write_line(syllables, training_words(), np.random.default_rng(seed))
         assert sum(map(hangul.is_syllable, line)) == syllables
@@ -101,11 +101,11 @@ def test_lines_have_the_syllables_asked_for(syllables):
         ("들어가져요", "드러가저요"),
     ],
 )
-def test_lines_sound_as_standard_korean_does(written, sung):
+def test_lines_have_their_standard_pronunciation(written, sung):
     assert spoken(written).replace(" ", "") == sung.replace(" ", "")
 
 
-def test_every_phone_of_the_corpus_is_sung():
+def test_every_phone_of_the_corpus_occurs():
     rng = np.random.default_rng(0)
     found = set()
     for words in (training_words(), held_out_words()):
@@ -115,12 +115,12 @@ def test_every_phone_of_the_corpus_is_sung():
     assert set(PHONES) - {"y", "w"} <= found
 
 
-def test_slurs_are_some_4_percent_of_the_notes():
+def test_slurs_are_3_to_6_percent_of_the_notes():
     songs = [compose(number, 30, seed=1)[0].score for number in song_numbers(30)]
     notes = [note for score in songs for note in score.notes]
     assert 0.03 < sum(note.slur for note in notes) / len(notes) < 0.06
 
 
-def test_a_wrong_note_of_a_tune_is_named():
-    with pytest.raises(DataError, match=r"tune Test: '9:2' is no note"):
+def test_an_invalid_note_of_a_tune_is_an_error():
+    with pytest.raises(DataError, match=r"tune Test: '9:2' is not a note"):
         parse_tune("Test", 100, "4/4", "1 2 9:2")

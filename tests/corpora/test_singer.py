@@ -9,7 +9,7 @@ from voicediff.text.phones import parse
 
 
 def one(phones, start=0.5, end=1.5, pitch=62, seed=0):
-    """One note alone in two seconds."""
+    """A single note in two seconds."""
     note = SungNote(start, end, pitch, parse(phones.split("_")))
     return sing([note], 2.0, np.random.Generator(np.random.Philox(seed)))
 
@@ -41,16 +41,20 @@ def test_held_notes_are_within_10_cents_of_the_score(song):
     assert np.median(np.abs(errors)) < 10
 
 
-def test_the_song_lasts_as_long_as_its_score_and_does_not_clip(song):
+def test_a_song_has_the_duration_of_its_score_and_does_not_clip(song):
     score, wav = song
     assert len(wav) / RATE == pytest.approx(score.duration, abs=0.01)
     assert 0.2 < np.abs(wav).max() < 1.0
 
 
-def test_a_consonant_lies_before_its_note_and_the_vowel_on_it():
+def test_a_consonant_precedes_its_note_and_the_vowel_begins_with_it():
     wav = one("s_a").wav
-    assert level(wav, 0.42, 0.47, 5000) > level(wav, 0.60, 0.65, 5000) + 10  # hiss before
-    assert level(wav, 0.55, 0.60, 0, 1500) > level(wav, 0.42, 0.47, 0, 1500) + 20  # voice on it
+    assert (
+        level(wav, 0.42, 0.47, 5000) > level(wav, 0.60, 0.65, 5000) + 10
+    )  # fricative noise before
+    assert (
+        level(wav, 0.55, 0.60, 0, 1500) > level(wav, 0.42, 0.47, 0, 1500) + 20
+    )  # voicing from the note on
 
 
 def test_a_plosive_is_silent_before_its_burst():
@@ -59,9 +63,9 @@ def test_a_plosive_is_silent_before_its_burst():
     assert burst > closure + 15
 
 
-def test_a_stopped_coda_is_silent_and_a_nasal_one_sounds():
-    stopped, nasal = one("g_a_k").wav, one("g_a_ng").wav
-    assert level(nasal, 1.42, 1.45, 0, 1000) > level(stopped, 1.455, 1.48, 0, 1000) + 20
+def test_a_stop_coda_is_silent_and_a_nasal_coda_is_voiced():
+    stop, nasal = one("g_a_k").wav, one("g_a_ng").wav
+    assert level(nasal, 1.42, 1.45, 0, 1000) > level(stop, 1.455, 1.48, 0, 1000) + 20
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_a_glide_moves_the_second_formant_down():
     assert before > after + 10
 
 
-def test_long_notes_get_a_vibrato_of_about_5_4_hz_and_short_ones_none():
+def test_long_notes_have_a_vibrato_of_about_5_4_hz():
     rates = []
     for seed in range(12):
         f0 = one("a", 0.3, 1.9, seed=seed).f0
@@ -100,13 +104,13 @@ def test_long_notes_get_a_vibrato_of_about_5_4_hz_and_short_ones_none():
     assert np.median(rates) == pytest.approx(5.4, abs=0.4)
 
 
-def test_no_two_performances_are_alike():
+def test_performances_with_different_seeds_differ():
     first, second = one("a", seed=1), one("a", seed=2)
     assert np.abs(first.f0[400:600] - second.f0[400:600]).max() > 0.5
     assert not np.allclose(first.wav, second.wav, atol=0.05)
 
 
-def test_the_sung_f0_is_zero_where_nothing_is_voiced():
+def test_f0_is_zero_in_unvoiced_frames():
     f0 = one("s_a").f0
     assert not f0[: round(0.35 * CONTROL)].any()
     assert (f0[round(0.6 * CONTROL) : round(1.4 * CONTROL)] > 0).all()

@@ -1,4 +1,4 @@
-"""Kaldi-style tables: one line `key value` each, sorted by key."""
+"""Kaldi-style tables: lines `key value`, sorted by key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicediff.files import write_text
 
 
 def write_table(path: str | Path, rows: Mapping[str, object]) -> None:
-    """Write `key value` lines sorted by key, whole or not at all."""
+    """Write `key value` lines sorted by key, atomically. Raises DataError for an invalid key."""
     lines = []
     for key in sorted(rows):
         if not key or any(c.isspace() for c in key):
@@ -20,7 +20,7 @@ def write_table(path: str | Path, rows: Mapping[str, object]) -> None:
 
 
 def read_table(path: str | Path) -> dict[str, str]:
-    """Read `key value` lines. Raises DataError with `path:line` for a missing or doubled key."""
+    """Read `key value` lines. Raises DataError with `path:line` for a missing or duplicate key."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -58,7 +58,7 @@ def edit(path, change):
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def test_what_was_written_is_read(folder, song):
+def test_a_folder_is_read_as_written(folder, song):
     read = read_folder(folder)
     assert read.utterances == ["csd-kr001a-001", "csd-kr001a-002"]
     assert read.segment("csd-kr001a-002") == ("kr001a", 4.7, 9.8)
@@ -74,24 +74,24 @@ def test_tables_are_sorted_and_have_the_same_keys(folder):
         assert [line.split()[0] for line in lines] == ["csd-kr001a-001", "csd-kr001a-002"]
 
 
-def test_a_segment_over_the_end_is_named_with_its_line(folder):
+def test_a_segment_beyond_the_recording_is_reported_with_its_line(folder):
     edit(folder / "segments", lambda text: text.replace("9.800000", "13.2"))
     assert validate_folder(folder) == [
         f"{folder}/segments:2: ends at 13.20 s but the recording is 10.00 s long; re-cut the segment"
     ]
 
 
-def test_a_table_out_of_order_is_named(folder):
+def test_an_unsorted_table_is_reported(folder):
     edit(folder / "text", lambda text: "\n".join(reversed(text.splitlines())) + "\n")
     assert any(f"{folder}/text:2:" in p and "sort the table" in p for p in validate_folder(folder))
 
 
-def test_a_doubled_key_is_named(folder):
+def test_a_duplicate_key_is_reported(folder):
     edit(folder / "utt2spk", lambda text: text.splitlines()[0] + "\n" + text)
     assert any("given twice" in problem for problem in validate_folder(folder))
 
 
-def test_a_missing_key_is_named(folder):
+def test_a_missing_key_is_reported(folder):
     edit(folder / "score.scp", lambda text: text.splitlines()[0] + "\n")
     problems = validate_folder(folder)
     assert problems == [
@@ -99,7 +99,7 @@ def test_a_missing_key_is_named(folder):
     ]
 
 
-def test_a_missing_score_and_a_missing_recording_are_both_named(folder, song):
+def test_a_missing_score_and_a_missing_recording_are_both_reported(folder, song):
     (folder / "scores" / "csd-kr001a-001.json").unlink()
     song.wav.unlink()
     problems = validate_folder(folder)
@@ -115,7 +115,7 @@ def test_a_damaged_score_is_one_line(folder):
         read_folder(folder).score("csd-kr001a-001")
 
 
-def test_a_folder_that_cannot_be_right_leaves_the_former_one(folder, song):
+def test_an_invalid_folder_does_not_replace_the_previous_one(folder, song):
     late = Utterance("x-1", "kr001a", 0.0, 20.0, "별", "x", song.score)
     before = (folder / "segments").read_bytes()
     with pytest.raises(DataError, match=r"train/segments:1: ends at 20\.00 s"):
@@ -143,7 +143,7 @@ def test_scores_of_lines_are_plain_json(folder):
     assert content["notes"][0]["syllable"] == "별"
 
 
-def test_short_lines_are_joined_to_the_nearer_neighbour():
+def test_short_lines_are_joined_with_the_nearer_neighbour():
     score = tune((0, 1), (1.4, 2), (3, 7), (9, 10))
     found = [(round(start, 2), round(end, 2)) for start, end in spans(score)]
     assert found == [(0.0, 10.3)]
@@ -156,7 +156,7 @@ def test_no_line_is_longer_than_19_seconds():
     assert max(end - start for start, end in spans(score)) <= 19.0
 
 
-def test_a_slurs_coda_goes_back_to_its_syllable():
+def test_the_coda_of_a_slur_is_joined_to_its_syllable():
     notes = (
         Note(0, 1, 60, "여", phones=("y", "eo")),
         Note(1, 2, 62, "엉", True, ("eo", "ng")),
@@ -176,7 +176,7 @@ def names(parts):
     return {part: [song.name for song in songs] for part, songs in parts.items()}
 
 
-def test_the_corpus_is_split_by_its_own_numbers():
+def test_the_corpus_is_split_by_its_standard_numbers():
     found = names(Split().parts(songs_numbered(1, 45, 46, 47, 50)))
     assert found == {
         "train": ["kr001a", "kr045a"],
@@ -191,7 +191,7 @@ def test_both_keys_of_a_song_stay_together():
     assert found["test"] == ["kr003a", "kr003b"] and found["dev"] == ["kr002a", "kr002b"]
 
 
-def test_a_corpus_without_numbers_keeps_its_last_songs():
+def test_a_corpus_without_numbers_is_tested_on_its_last_songs():
     found = names(Split().parts(songs_numbered(1, 2, 3, 4, key="")))
     assert found == {"train": ["kr001", "kr002"], "dev": ["kr003"], "test": ["kr004"]}
 
@@ -203,7 +203,7 @@ def test_an_empty_part_and_an_unknown_song_are_errors():
         Split((), ("kr999",)).parts(songs_numbered(1, 2))
 
 
-def test_a_recording_is_cut_where_a_line_begins():
+def test_a_recording_is_split_where_a_line_begins():
     score = tune((0, 4), (5, 9), (10, 14))
     assert cutting_point(score, 11.0) == pytest.approx(9.7)
     assert cutting_point(score, 9.5) == pytest.approx(9.7)

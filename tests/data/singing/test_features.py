@@ -24,7 +24,7 @@ SCRIPT = Path(__file__).parents[3] / "egs/csd/svs/local/extract_features.py"
 
 
 def prepare(data, split, pitches):
-    """One song of a note per pitch, half a second each, cut into lines of one note."""
+    """One song with a note of 0.5 s per pitch, split into lines of one note."""
     rate = SPEC.sample_rate
     hz = 440 * 2 ** ((np.repeat(pitches, rate // 2) - 69) / 12)
     wav = sum(np.sin(n * np.cumsum(2 * np.pi * hz / rate)) / n for n in range(1, 9)) * 0.1
@@ -88,10 +88,10 @@ def test_statistics_are_those_of_all_training_frames(data, tmp_path):
     assert load_tokenizer(tmp_path / "assets").name == "jamo"
 
 
-def test_what_is_done_and_unchanged_is_skipped(data, tmp_path, monkeypatch):
+def test_unchanged_utterances_are_skipped(data, tmp_path, monkeypatch):
     dump, tokenizer = tmp_path / "dump", JamoTokenizer(pronounced=False)
     first = extract(data, dump, SPEC, tokenizer)
-    (dump / "train/train_0.npz").unlink()  # as if interrupted before it
+    (dump / "train/train_0.npz").unlink()  # as after an interruption
     (dump / "train/train_1.npz").write_bytes(b"PK\x03\x04 half a file")
     computed = []
     monkeypatch.setattr(features, "log_mel", lambda wav, s: computed.append(1) or log_mel(wav, s))
@@ -105,7 +105,7 @@ def test_what_is_done_and_unchanged_is_skipped(data, tmp_path, monkeypatch):
     assert len(computed) == 10 and read_mel_spec(dump / "assets") == other
 
 
-def test_processes_give_the_same_as_one(data, tmp_path):
+def test_two_processes_give_the_same_files_as_one(data, tmp_path):
     tokenizer = JamoTokenizer(pronounced=False)
     one = extract(data, tmp_path / "one", SPEC, tokenizer)
     two = extract(data, tmp_path / "two", SPEC, tokenizer, jobs=2)
@@ -115,7 +115,7 @@ def test_processes_give_the_same_as_one(data, tmp_path):
         assert path.read_bytes() == other.read_bytes()
 
 
-def test_damaged_assets_are_named(tmp_path):
+def test_missing_and_damaged_assets_are_data_errors(tmp_path):
     with pytest.raises(DataError, match=r"mel\.yaml: missing"):
         read_mel_spec(tmp_path)
     with pytest.raises(DataError, match=r"stats\.json: missing"):
@@ -133,13 +133,13 @@ def test_neutral_statistics_change_nothing():
     assert neutral.mel_mean == (0, 0, 0, 0) and neutral.mel_std == 1
 
 
-def test_dask_that_is_not_there_is_one_line(data, tmp_path, monkeypatch):
+def test_missing_dask_is_an_error_in_one_line(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match="`distributed` is not installed"):
         extract(data, tmp_path, SPEC, JamoTokenizer(), dask_scheduler="tcp://127.0.0.1:1")
 
 
-def test_the_script_extracts_and_complains_in_one_line(data, tmp_path):
+def test_the_script_extracts_and_reports_errors_in_one_line(data, tmp_path):
     config = tmp_path / "train.yaml"
     config.write_text("task: {name: svs, tokenizer: {name: jamo}, mel: {fmax: 7600}}\n")
     arguments = ["--config", config, "--data", data, "--out", tmp_path / "dump"]

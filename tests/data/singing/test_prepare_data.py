@@ -37,7 +37,7 @@ def options_for(prepared):
     return "--out", prepared, "--minutes", "0.5", "--seed", "2"
 
 
-def test_the_mini_corpus_becomes_three_folders_of_different_songs(prepared):
+def test_the_mini_corpus_is_split_into_three_folders_of_different_songs(prepared):
     songs = {part: set(read_folder(prepared / part).songs) for part in ("train", "dev", "test")}
     assert songs["dev"] == {"kr046a", "kr046b"} and songs["test"] == {"kr047a", "kr047b"}
     assert songs["train"] and max(songs["train"]) < "kr046"
@@ -46,12 +46,12 @@ def test_the_mini_corpus_becomes_three_folders_of_different_songs(prepared):
     assert line.notes[0].phones and line.notes[0].syllable
 
 
-def test_the_summary_says_what_there_is(prepared):
+def test_the_summary_has_the_sizes_of_the_splits(prepared):
     summary = json.loads((prepared / "prepared.json").read_text(encoding="utf-8"))["summary"]
     assert "part   songs  lines  minutes" in summary and "phone errors" in summary
 
 
-def test_what_is_done_is_skipped_and_a_damaged_folder_is_made_again(
+def test_completed_stages_are_skipped_and_a_damaged_folder_is_made_again(
     stage, prepared, monkeypatch, capsys
 ):
     assert call(stage, monkeypatch, *options_for(prepared)) == 0
@@ -62,7 +62,7 @@ def test_what_is_done_is_skipped_and_a_damaged_folder_is_made_again(
     assert read_folder(prepared / "dev").utterances
 
 
-def test_problems_stop_with_2_before_anything_is_written_unless_skipped(
+def test_problems_exit_with_2_before_anything_is_written_unless_skipped(
     stage, prepared, tmp_path, monkeypatch, capsys
 ):
     root = tmp_path / "CSD"
@@ -91,7 +91,7 @@ def test_problems_stop_with_2_before_anything_is_written_unless_skipped(
     [
         (("--csd-root", "/nowhere"), "/nowhere: no such folder"),
         (("--csd-root", ROOT / "egs"), "neither korean/"),
-        (("--minutes", "0"), "ask for more than 0"),
+        (("--minutes", "0"), "give more than 0"),
     ],
 )
 def test_wrong_options_exit_with_2(stage, tmp_path, monkeypatch, capsys, options, message):
@@ -100,7 +100,7 @@ def test_wrong_options_exit_with_2(stage, tmp_path, monkeypatch, capsys, options
 
 
 @needs_little_star
-def test_one_real_recording_is_cut_into_training_and_test(stage, tmp_path, monkeypatch, capsys):
+def test_one_real_recording_is_split_into_training_and_test(stage, tmp_path, monkeypatch, capsys):
     out = tmp_path / "star"
     options = ("--csd-root", LITTLE_STAR, "--out", out, "--test-from", "20")
     assert call(stage, monkeypatch, *options) == 0

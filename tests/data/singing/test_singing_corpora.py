@@ -66,33 +66,33 @@ def test_a_clean_corpus_has_all_its_songs_and_no_problems(corpus):
     assert not re.fullmatch(r"kr\d+\w", found.songs[0].score.title)  # the name in metadata.json
 
 
-def test_the_folder_above_csd_will_do(corpus):
+def test_the_parent_folder_of_csd_is_accepted(corpus):
     assert is_csd(corpus) and is_csd(corpus.parent) and not is_csd(corpus / "korean")
     assert len(survey(corpus.parent).songs) == len(survey(corpus).songs)
 
 
-def test_a_byte_order_mark_and_an_english_part_are_no_problem(corpus):
+def test_a_byte_order_mark_and_an_english_part_are_accepted(corpus):
     edit(file(corpus, "csv"), lambda text: "\ufeff" + text)
     (corpus / "english" / "wav").mkdir(parents=True)
     found = survey(corpus)
-    assert found.problems == [] and "english: left out" in found.notes[0]
+    assert found.problems == [] and "english: skipped" in found.notes[0]
 
 
 @pytest.mark.parametrize("kind", ["wav", "mid", "lyric", "txt", "csv"])
-def test_a_missing_file_is_named(corpus, kind):
+def test_a_missing_file_is_reported(corpus, kind):
     file(corpus, kind).unlink()
     message = only_problem(corpus)
     assert str(file(corpus, kind)) in message and "missing" in message
 
 
-def test_a_truncated_wav_is_named(corpus):
+def test_a_truncated_wav_is_reported(corpus):
     path = file(corpus, "wav")
     path.write_bytes(path.read_bytes()[:20000])
     message = only_problem(corpus)
     assert message.startswith(str(path)) and "truncated" in message
 
 
-def test_a_wav_that_is_no_wav_is_named(corpus):
+def test_an_invalid_wav_is_reported(corpus):
     file(corpus, "wav").write_bytes(b"not a sound" * 100)
     assert "not a readable sound file" in only_problem(corpus)
 
@@ -106,13 +106,13 @@ def write_silence(path, seconds, rate=44100):
         out.writeframes(noise.astype("<i2").tobytes())
 
 
-def test_a_low_sample_rate_is_named(corpus):
+def test_a_low_sample_rate_is_reported(corpus):
     score = read_csd(file(corpus, "csv"))
     write_silence(file(corpus, "wav"), score.duration + 0.5, 8000)
     assert "recorded at 8000 Hz; export it with at least 16000 Hz" in only_problem(corpus)
 
 
-def test_a_recording_that_is_too_short_names_the_last_note(corpus):
+def test_a_too_short_recording_is_reported_with_the_last_note(corpus):
     score = read_csd(file(corpus, "csv"))
     write_silence(file(corpus, "wav"), score.duration - 1.0)
     last = len(score.notes)
@@ -120,21 +120,21 @@ def test_a_recording_that_is_too_short_names_the_last_note(corpus):
     assert "but the recording is" in only_problem(corpus)
 
 
-def test_a_recording_goes_on_for_5_seconds_at_most(corpus):
+def test_a_recording_may_continue_for_at_most_5_seconds(corpus):
     score = read_csd(file(corpus, "csv"))
     write_silence(file(corpus, "wav"), score.duration + 4.9)
     assert survey(corpus).problems == []
     write_silence(file(corpus, "wav"), score.duration + 5.2)
-    assert "the recording goes on for 5.200 s (at most 5)" in only_problem(corpus)
+    assert "the recording continues for 5.200 s (at most 5)" in only_problem(corpus)
 
 
-def test_an_unknown_phone_is_named_with_line_and_note(corpus):
+def test_an_unknown_phone_is_reported_with_line_and_note(corpus):
     edit(file(corpus, "txt"), lambda text: "x_a" + text[text.index(" ") :])
     message = only_problem(corpus)
     assert "note 1: line 1: unknown phone 'x'" in message
 
 
-def test_a_lost_row_is_found_at_its_place(corpus):
+def test_a_missing_row_is_located(corpus):
     path = file(corpus, "csv")
     lines = path.read_text(encoding="utf-8").splitlines()
     texts = [line.split(",")[3] for line in lines]
@@ -143,11 +143,12 @@ def test_a_lost_row_is_found_at_its_place(corpus):
     problems = [str(problem) for problem in survey(corpus).problems]
     assert len(problems) == 2  # against mid and against txt
     assert all(
-        f"note {lost} at " in problem and "part at or before" in problem for problem in problems
+        f"note {lost} at " in problem and "difference is at or before" in problem
+        for problem in problems
     )
 
 
-def test_a_lost_syllable_of_txt_is_found_against_csv_and_lyric(corpus):
+def test_a_missing_syllable_of_txt_is_found_by_comparison_with_csv_and_lyric(corpus):
     edit(file(corpus, "txt"), lambda text: text.split(" ", 1)[1])
     problems = [str(problem) for problem in survey(corpus).problems]
     assert len(problems) == 2
@@ -155,34 +156,34 @@ def test_a_lost_syllable_of_txt_is_found_against_csv_and_lyric(corpus):
     assert "Hangul syllables but" in problems[1]
 
 
-def test_a_lost_hangul_syllable_is_found(corpus):
+def test_a_missing_hangul_syllable_is_found(corpus):
     edit(file(corpus, "lyric"), lambda text: text[1:])
     assert "Hangul syllables but" in only_problem(corpus)
 
 
-def test_a_midi_file_without_notes_is_named(corpus):
+def test_a_midi_file_without_notes_is_reported(corpus):
     file(corpus, "mid").write_bytes(b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\4\0\xff\x2f\0")
     assert "no notes" in only_problem(corpus)
 
 
-def test_text_that_is_not_utf_8_is_named(corpus):
+def test_text_that_is_not_utf_8_is_reported(corpus):
     file(corpus, "lyric").write_bytes("별".encode("euc-kr"))
     assert "not UTF-8" in only_problem(corpus)
 
 
-def test_empty_lyrics_are_named(corpus):
+def test_empty_lyrics_are_reported(corpus):
     file(corpus, "lyric").write_text("\n")
     assert "no syllables" in only_problem(corpus)
 
 
-def test_a_note_without_length_is_named(corpus):
+def test_a_note_without_length_is_reported(corpus):
     start = read_csd(file(corpus, "csv")).notes[1].start
     edit_row(file(corpus, "csv"), 2, end=f"{start:.6f}")
     message = only_problem(corpus)
     assert f"note 2 at {start:.3f} s: ends at {start:.3f} s; give it a length" in message
 
 
-def test_a_pitch_that_nobody_sings_is_named(corpus):
+def test_a_pitch_outside_the_range_of_singing_is_reported(corpus):
     edit_row(file(corpus, "csv"), 2, pitch=12)
     assert "note 2 at" in only_problem(corpus) and "pitch 12" in only_problem(corpus)
 
@@ -196,7 +197,7 @@ def test_a_small_overlap_is_repaired_and_counted(corpus):
     assert notes[0].end == notes[1].start == pytest.approx(following)
 
 
-def test_a_large_overlap_is_named(corpus):
+def test_a_large_overlap_is_reported(corpus):
     notes = read_csd(file(corpus, "csv")).notes
     edit_row(file(corpus, "csv"), 1, end=f"{notes[1].start + 0.6:.6f}")
     assert re.search(r"note 2 at .*begins 0.600 s before note 1 ends", only_problem(corpus))
@@ -215,17 +216,17 @@ def test_every_problem_of_every_song_is_listed_and_bad_songs_can_be_skipped(corp
     assert {"kr001a", "kr046a"}.isdisjoint(song.name for song in found.songs)
 
 
-def test_nothing_left_is_an_error_even_when_bad_songs_are_skipped():
+def test_no_song_left_is_an_error_even_when_bad_songs_are_skipped():
     with pytest.raises(DataError, match="no song without problems is left"):
         Survey().require_good(skip_bad=True)
 
 
-def test_a_file_with_a_foreign_name_is_named(corpus):
+def test_a_file_with_a_foreign_name_is_reported(corpus):
     shutil.copy(file(corpus, "wav"), file(corpus, "wav", "demo"))
-    assert "no song name" in only_problem(corpus)
+    assert "not a song name" in only_problem(corpus)
 
 
-def test_a_folder_without_songs_says_what_was_expected(tmp_path):
+def test_a_folder_without_songs_is_an_error_with_the_expected_layout(tmp_path):
     with pytest.raises(DataError, match="no korean/csv"):
         list(survey_csd(tmp_path))
 
@@ -260,7 +261,7 @@ def test_problems_of_mlp_singers_layout_are_all_named(own):
 
 
 @needs_little_star
-def test_the_real_little_star_is_read():
+def test_a_real_song_in_mlp_singers_layout_is_read():
     found = survey(LITTLE_STAR, survey_mlp_singer)
     assert found.problems == []
     score = found.songs[0].score

@@ -1,4 +1,4 @@
-"""The mini corpus of singing: a singer by rule, tunes, words, and the files they make."""
+"""The mini corpus of singing: tunes, generated lyrics, and a rule-based singing synthesiser."""
 
 from voicediff.corpora.csd.corpus import make_corpus
 

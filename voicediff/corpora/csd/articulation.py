@@ -1,4 +1,4 @@
-"""What lips, tongue and velum do for each phone of Korean, as targets of the vocal tract.
+"""Articulation targets of the Korean phones: formants, noise, and timing.
 
 Vowel formants are those of female speakers of Seoul (Yang 1996, "A comparative study of American
 English and Korean vowels"), rounded; consonants follow the locus idea (Delattre et al. 1955).
@@ -23,7 +23,7 @@ VOWELS: dict[str, Formants] = {
     "i": (330, 2780, 3480, 4250, 5100),
     "oe": (560, 2150, 2850, 4000, 5000),
 }
-#: where a glide begins; `eu` is how `ui` begins
+#: formants at the beginning of a glide; `ui` begins with `eu`
 GLIDES: dict[str, Formants] = {
     "y": (300, 2800, 3400, 4200, 5100),
     "w": (320, 720, 2650, 3800, 4900),
@@ -33,15 +33,17 @@ GLIDES: dict[str, Formants] = {
 
 @dataclass(frozen=True)
 class Consonant:
-    """How one consonant is made.
+    """Synthesis parameters of a consonant.
 
     Attributes:
-        kind: stop, fricative, affricate, nasal, liquid, breath.
-        seconds: from its beginning to the vowel.
-        locus: F1, F2, F3 towards which the vowel's formants bend, and how far (0 to 1).
-        burst: seconds of noise at the release; its gain.
-        aspiration: seconds of breath between release and vowel.
-        raises: cents by which the vowel begins higher.
+        kind: stop, fricative, affricate, nasal, liquid, flap, breath.
+        seconds: duration before the vowel.
+        locus: F1, F2, F3 in Hz towards which the formants of the vowel move.
+        pull: weight of the locus against the vowel, 0 to 1.
+        noise: key of NOISES for the release, or "back".
+        burst, gain: duration in seconds and amplitude of the noise at the release.
+        aspiration: seconds of aspiration between release and vowel.
+        raises: cents by which F0 is raised at the beginning of the vowel.
         zero: Hz of the nasal zero.
     """
 
@@ -94,7 +96,7 @@ NOISES: dict[str, tuple[tuple[float, float, float], ...]] = {
 
 
 def nucleus(symbol: str) -> tuple[Formants | None, Formants]:
-    """Where a merged nucleus begins (None where it does not move) and where it is held."""
+    """Initial formants of a nucleus (None without a glide) and its sustained formants."""
     if symbol in ("ui",):
         return GLIDES["eu"], VOWELS["i"]
     if symbol in VOWELS:
@@ -103,7 +105,7 @@ def nucleus(symbol: str) -> tuple[Formants | None, Formants]:
 
 
 def noise_bands(consonant: Consonant, vowel: Formants, scale: float) -> tuple:
-    """The noise's bands before this vowel; `s` before `i` is made further back."""
+    """Noise bands (Hz, Hz, gain) before this vowel; `s` before `i` is palatalised."""
     if consonant.noise == "back":
         f2 = vowel[1]
         return ((f2 * 1.05, 300, 1.0), (f2 * 2.2, 900, 0.35))

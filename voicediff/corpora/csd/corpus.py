@@ -1,15 +1,16 @@
-"""The mini corpus: songs by rule, in the layout of the Children's Song Dataset (Choi et al. 2020).
+"""The mini corpus: generated songs in the layout of the Children's Song Dataset (Choi et al. 2020).
 
     CSD/metadata.json
     CSD/korean/{wav,mid,lyric,txt,csv,f0}/kr001a.* kr001b.* ... kr050b.*
 
-`f0`, which the real corpus does not have, is the F0 that was sung. As there, a and b are one song in two keys 3 to 5 semitones apart, songs 001 to 045 are for training,
-046 for development and 047 to 050 for the test. The songs from 046 on have tunes and words that no
-training song has. A small corpus has fewer songs of each kind, with the same numbers.
+`f0`, which the real corpus does not have, is the F0 used in synthesis. As in the real corpus, a and b
+are one song in two keys 3 to 5 semitones apart; songs 001 to 045 are for training, 046 for
+development and 047 to 050 for the test. Tunes and words of the songs from 046 on do not occur in
+training songs. A small corpus has fewer songs of each split, with the same numbers.
 
-One seed gives one corpus: every choice is drawn from a generator that is named by seed and song.
-Nothing of the real corpus is in it, and a model can learn it almost exactly: it proves that
-everything works, not that it sings well.
+The corpus is a deterministic function of the seed: each song has a random generator initialised
+from seed and name. It contains nothing of the real corpus. A model can learn it almost exactly, so
+it tests the software, not the quality of singing.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from voicediff.music.csd import write_csd
 from voicediff.music.score import Note, Score
 from voicediff.text import hangul, phones
 
-VERSION = 3  # of the songs that a seed gives
+VERSION = 3  # increased when a seed gives other songs
 TRAINING, DEVELOPMENT, TEST = range(1, 46), range(46, 47), range(47, 51)
 KEYS = "ab"
 LOWEST, HIGHEST = 53, 76  # MIDI numbers of the real corpus
-_SONG = 18.0  # seconds of a song, where there are enough minutes for all 50
+_SONG = 18.0  # seconds per song in a corpus with all 50 songs
 _SLURS = 0.05
 _SHORTEST_SLUR = 0.4  # beats
 
@@ -57,13 +58,13 @@ class Song:
 def make_corpus(
     folder: str | Path, minutes: float = 30.0, seed: int = 1, jobs: int = 1
 ) -> Iterator[str]:
-    """Write the corpus as `folder` (the `CSD` of the layout), whole or not at all.
+    """Write the corpus to `folder` (the `CSD` of the layout), atomically.
 
-    Yields the name of each song when it is there. The sound is 44.1 kHz, 16 bit, mono; `minutes`
-    of it, rests included, within about a tenth. Raises DataError where nothing can be written.
+    Yields the name of each completed song. Audio is 44.1 kHz, 16 bit, mono. Its total length is
+    `minutes`, rests included, within about 10 %. Raises DataError if nothing can be written.
     """
     if minutes <= 0:
-        raise DataError(f"mini corpus: {minutes} minutes; ask for more than 0")
+        raise DataError(f"mini corpus: {minutes} minutes; give more than 0")
     with whole_folder(folder) as root:
         pairs = [compose(number, minutes, seed) for number in song_numbers(minutes)]
         songs = [song for pair in pairs for song in pair]
@@ -73,7 +74,7 @@ def make_corpus(
 
 
 def song_numbers(minutes: float) -> list[int]:
-    """The songs of a corpus of this size: all 50, or fewer of each part in the same proportions."""
+    """Song numbers of a corpus of this size: all 50, or fewer of each split in proportion."""
     count = round(minutes * 60 / (2 * _SONG))
     if count >= 50:
         return [*TRAINING, *DEVELOPMENT, *TEST]
@@ -83,7 +84,7 @@ def song_numbers(minutes: float) -> list[int]:
 
 
 def compose(number: int, minutes: float, seed: int) -> list[Song]:
-    """Words, notes and keys of song `number`, as it is in both keys."""
+    """Compose song `number`: lyrics and notes in both keys."""
     rng = generator(seed, f"kr{number:03d}")
     tune, words = _material(number)
     tempo = round(tune.tempo * rng.uniform(0.9, 1.12))
@@ -107,7 +108,7 @@ def compose(number: int, minutes: float, seed: int) -> list[Song]:
 
 
 def perform(song: Song, seed: int) -> Singing:
-    """Sound and F0 of a song; the other key of the same song is sung anew."""
+    """Synthesise a song; the two keys of a song are independent performances."""
     notes = [
         SungNote(n.start, n.end, n.pitch, phones.parse(n.phones or ()), n.slur)
         for n in song.score.notes
@@ -116,13 +117,13 @@ def perform(song: Song, seed: int) -> Singing:
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """Randomness that depends on nothing but seed and name."""
+    """A random generator that depends only on seed and name."""
     return np.random.Generator(np.random.Philox(zlib.crc32(f"{seed} {name}".encode())))
 
 
 @dataclass(frozen=True)
 class _Timed:
-    """A note without its key: seconds, semitones above the tonic, written and sung syllable."""
+    """A note relative to the tonic: seconds, semitones, written and spoken syllable."""
 
     start: float
     end: float
@@ -144,7 +145,7 @@ def _material(number: int) -> tuple[Tune, Words]:
 def _choose_phrases(
     tune: Tune, tempo: float, seconds: float, words: Words, rng: np.random.Generator
 ) -> tuple[list, list[str]]:
-    """Phrases of the tune, from a random one on, until the song is long enough, and their words."""
+    """Phrases of the tune from a random start until the song is long enough, and their lyrics."""
     at = int(rng.integers(len(tune.phrases)))
     phrases, lines, beats = [], [], 0.0
     wanted = (seconds - 1.0) * tempo / 60
@@ -163,7 +164,7 @@ def _beats(phrase: tuple[tuple[int, float], ...]) -> float:
 
 
 def _slurs(phrase: tuple[tuple[int, float], ...], rng: np.random.Generator) -> list[bool]:
-    """Which notes go on with the former syllable: some of those that are a step away."""
+    """Which notes are slurs: a random choice of notes up to 4 semitones from the previous one."""
     slurs = [False] * len(phrase)
     for i in range(1, len(phrase) - 1):
         step = abs(phrase[i][0] - phrase[i - 1][0])
@@ -195,7 +196,7 @@ def _set_in_time(
 
 
 def _distribute(line: str, slurs: list[bool]) -> list[tuple[str, phones.Syllable, bool]]:
-    """(written, sung, begins a word) of each note; a slur takes the vowel and the coda over."""
+    """(written, spoken, begins a word) of each note; a slur has the vowel and coda of its syllable."""
     syllables = phones.from_spoken(spoken(line))
     written = [(c, i == 0 or line[i - 1] == " ") for i, c in enumerate(line) if c != " "]
     notes: list[tuple[str, phones.Syllable, bool]] = []

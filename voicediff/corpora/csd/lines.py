@@ -1,7 +1,7 @@
-"""Lines of lyrics with a given number of syllables, and how they sound when sung.
+"""Generated lines of lyrics with a given number of syllables, and their pronunciation.
 
-The sound changes are rules of standard Korean written down here on their own, so that the corpus'
-`txt` is a witness of what is sung, independent of any pronunciation dictionary.
+The sound changes of standard Korean are implemented here a second time, so that the `txt` files of
+the corpus are independent of `voicediff.text.pronunciation`, which stage 1 compares with them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from voicediff.corpora.csd.words import Words
 from voicediff.text import hangul
 
 _TRIES = 400
-# a kind of word, and the particle after it (open syllable/closed syllable)
+# word class and following particle (after open syllable/after closed syllable)
 _TEMPLATES: tuple[tuple[tuple[str, str], ...], ...] = (
     (("beings", "가/이"), ("doing", "")),
     (("beings", "는/은"), ("doing", "")),
@@ -44,7 +44,7 @@ _TEMPLATES: tuple[tuple[tuple[str, str], ...], ...] = (
 
 
 def write_line(syllables: int, words: Words, rng: np.random.Generator) -> str:
-    """A line of exactly so many syllables; long ones are several sentences."""
+    """A line with exactly this number of syllables; long lines have several sentences."""
     if syllables <= 0:
         return ""
     if syllables > 14:
@@ -64,20 +64,22 @@ def write_line(syllables: int, words: Words, rng: np.random.Generator) -> str:
 
 
 def spoken(line: str) -> str:
-    """A line as it sounds, in Hangul, syllable for syllable: `같이 꽃을 먹는다` -> `가치 꼬츨 멍는다`.
+    """A line in phonetic spelling, syllable by syllable: `같이 꽃을 먹는다` -> `가치 꼬츨 멍는다`.
 
-    Sound changes cross the space between words, as they do in one breath.
+    Sound changes apply across spaces between words.
     """
     places = [i for i, character in enumerate(line) if hangul.is_syllable(character)]
     parts = [list(hangul.decompose(line[i])) for i in places]
     for i in range(len(parts) - 1):
         if places[i + 1] - places[i] > 1 and parts[i + 1][0] == "ㅇ":
-            parts[i][2] = _closed(parts[i][2])  # a word is closed before it meets a vowel
-        _meet(parts[i], parts[i + 1])
+            parts[i][2] = _closed(
+                parts[i][2]
+            )  # before a vowel of the next word the coda is neutralised
+        _apply_changes(parts[i], parts[i + 1])
     for part in parts:
         if part[0] != "ㅇ" and part[1] == "ㅢ":
             part[1] = "ㅣ"
-        if part[0] in "ㅈㅉㅊ":  # 져 is sung 저
+        if part[0] in "ㅈㅉㅊ":  # 져 is pronounced 저
             part[1] = {"ㅑ": "ㅏ", "ㅕ": "ㅓ", "ㅛ": "ㅗ", "ㅠ": "ㅜ"}.get(part[1], part[1])
         part[2] = _CLOSED.get(part[2], part[2])
     out = list(line)
@@ -107,7 +109,7 @@ _CLOSED = dict(
         strict=True,
     )
 )
-#: a double tail before a vowel: what stays and what moves
+#: a double tail before a vowel: the part that stays and the part that moves
 _PAIRS = {
     "ㄳ": ("ㄱ", "ㅆ"),
     "ㄵ": ("ㄴ", "ㅈ"),
@@ -125,8 +127,8 @@ _NASAL = {"ㄱ": "ㅇ", "ㄷ": "ㄴ", "ㅂ": "ㅁ"}
 _BREATHY = {"ㅎ": "", "ㄶ": "ㄴ", "ㅀ": "ㄹ"}
 
 
-def _meet(here: list[str], following: list[str]) -> None:
-    """Change the tail of one syllable and the lead of the next as they meet."""
+def _apply_changes(here: list[str], following: list[str]) -> None:
+    """Change the tail of one syllable and the lead of the next by the rules of sound change."""
     tail, lead = here[2], following[0]
     if not tail:
         return

@@ -1,4 +1,4 @@
-"""When and how high each note is sung: onsets, codas, portamento, scoops and vibrato."""
+"""Timing and F0 of a performance: onsets, codas, portamento, scoops and vibrato."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from voicediff.corpora.csd.voice import CONTROL, Track
 from voicediff.text.phones import Syllable
 
 PORTAMENTO = 0.080  # seconds from note to note
-_JOINED = 0.06  # seconds of rest that do not interrupt a phrase
+_JOINED = 0.06  # seconds; a shorter rest does not end a phrase
 
 
 @dataclass(frozen=True)
 class SungNote:
-    """A note as written: seconds, MIDI number, phones; `slur` goes on with the former syllable."""
+    """A note as written: seconds, MIDI number, phones; `slur` continues the previous syllable."""
 
     start: float
     end: float
@@ -40,7 +40,7 @@ class TimedNote:
 
 
 def perform(notes: list[SungNote], rng: np.random.Generator) -> list[TimedNote]:
-    """Times of onset, vowel and coda: consonants take their time from the rest or note before."""
+    """Times of onset, vowel and coda; onsets take their time from the preceding rest or note."""
     vowels = [n.start if n.slur else n.start + _bounded(rng, 0.006, 0.012) for n in notes]
     timed: list[TimedNote] = []
     phrase = 0
@@ -48,9 +48,9 @@ def perform(notes: list[SungNote], rng: np.random.Generator) -> list[TimedNote]:
         before = notes[index - 1] if index else None
         joined = before is not None and note.start - before.end < _JOINED
         phrase += not joined
-        room = 0.45 * (vowels[index] - vowels[index - 1]) if index else note.start
+        available = 0.45 * (vowels[index] - vowels[index - 1]) if index else note.start
         wanted = sum(CONSONANTS[p].seconds for p in note.phones.onset) * rng.uniform(0.75, 1.25)
-        onset = max(vowels[index] - min(wanted, room), 0.0)
+        onset = max(vowels[index] - min(wanted, available), 0.0)
         timed.append(TimedNote(note, onset, vowels[index], 0.0, 0.0, joined, phrase))
     for this, following in itertools.pairwise([*timed, None]):
         end = max(this.note.end + _bounded(rng, 0.008, 0.015), this.vowel + 0.03)
@@ -71,7 +71,7 @@ def melody(timed: list[TimedNote], count: int, rng: np.random.Generator) -> Trac
     time = np.arange(count) / CONTROL
     changes = [note.vowel - 0.012 for note in timed[1:]]
     for index, note in enumerate(timed[1:]):
-        if not note.joined:  # the new pitch is there when the rest is half over
+        if not note.joined:  # after a rest, F0 changes in the middle of it
             changes[index] = (timed[index].end + note.onset) / 2
     detune = rng.normal(0, 0.05, len(timed))
     written = np.array([note.note.pitch for note in timed]) + detune
@@ -89,7 +89,7 @@ def melody(timed: list[TimedNote], count: int, rng: np.random.Generator) -> Trac
 
 
 def _ornament(note: TimedNote, time: Track, rng: np.random.Generator) -> Track:
-    """Scoop, vibrato and the consonant's push of one note, in semitones (n,)."""
+    """Scoop, vibrato and the consonant's F0 rise of one note, in semitones (n,)."""
     since = time - note.vowel
     length = note.end - note.vowel
     inside = (since >= -0.05) & (time < note.end + 0.02)
@@ -104,8 +104,8 @@ def _ornament(note: TimedNote, time: Track, rng: np.random.Generator) -> Track:
     if length > 0.45:
         swell = np.clip((t - begin) / 0.3, 0, 1) * np.clip((length - t) / 0.1, 0, 1)
         added[inside] += width * swell * np.sin(2 * np.pi * rate * t + start_phase)
-    push = sum(CONSONANTS[p].raises for p in note.note.phones.onset) / 100
-    added[inside] += push * np.exp(-np.maximum(t, 0) / 0.035)
+    rise = sum(CONSONANTS[p].raises for p in note.note.phones.onset) / 100
+    added[inside] += rise * np.exp(-np.maximum(t, 0) / 0.035)
     return added if note.joined is False else smooth(added, 0.03)
 
 

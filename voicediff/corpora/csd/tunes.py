@@ -1,8 +1,8 @@
-"""Tunes in the public domain, as notes.
+"""Public-domain tunes in a numeric notation.
 
-A tune is written in scale degrees: `5` is the dominant, `5,` an octave below, `1'` an octave above,
-`4#` raised, `7b` lowered; `:2` after a note gives its beats (1 where nothing is said). A `/` ends a
-phrase; a rest follows it.
+Notes are scale degrees: `5` is the dominant, `5,` an octave below, `1'` an octave above, `4#` raised,
+`7b` lowered. `:2` after a note gives its beats (default 1). A `/` ends a phrase and is followed by a
+rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Tune:
 
 
 def parse_tune(name: str, tempo: float, metre: str, text: str) -> Tune:
-    """Read the notation above. Raises DataError for what is no note."""
+    """Parse the notation above. Raises DataError for an invalid note."""
     phrases = tuple(
         tuple(_note(word, name) for word in phrase.split()) for phrase in text.split("/")
     )
@@ -44,16 +44,16 @@ def _note(word: str, name: str) -> tuple[int, float]:
             pitch += {"'": 12, ",": -12, "#": 1, "b": -1}[mark]
         return pitch, float(beats or 1)
     except (KeyError, ValueError) as error:
-        raise DataError(f"tune {name}: {word!r} is no note; write e.g. 5,:1.5") from error
+        raise DataError(f"tune {name}: {word!r} is not a note; write e.g. 5,:1.5") from error
 
 
 def training_tunes() -> list[Tune]:
-    """Tunes of the songs that models are trained on."""
+    """Tunes of the training songs."""
     return [parse_tune(*row) for row in _TRAINING]
 
 
 def held_out_tunes() -> list[Tune]:
-    """Tunes of development (the first) and test songs; none of them is a training tune."""
+    """Tunes of the development song (the first) and test songs; disjoint from training tunes."""
     return [parse_tune(*row) for row in _HELD_OUT]
 
 

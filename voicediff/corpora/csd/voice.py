@@ -1,8 +1,8 @@
-"""A voice of pulses and filters: what a larynx, a vocal tract and lips do to the air.
+"""Source-filter synthesis of a singing voice from control tracks.
 
-Every glottal pulse is one impulse response of the vocal tract at that instant, placed between
-samples exactly; breath is grains of noise through the same tract (Fant 1960; Klatt 1980, "Software
-for a cascade/parallel formant synthesizer"). All of it is linear, so a song is one overlap-add.
+Every glottal pulse is one impulse response of the vocal tract at its time, placed with sub-sample
+accuracy; breath noise is filtered in grains by the same tract (Fant 1960; Klatt 1980, "Software for
+a cascade/parallel formant synthesizer"). The model is linear, so a song is one overlap-add.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 RATE = 44100
 CONTROL = 500  # frames per second of all control tracks
-_SIZE = 1024  # samples of an impulse response: F1 has rung down by 50 dB
+_SIZE = 1024  # samples of an impulse response; F1 has decayed by 50 dB
 _GRAIN = 256  # samples of a grain of breath
-_BLOCK = 128  # responses computed at a time; keeps them in the cache
-_MOVING = 5  # formants that articulation moves
+_BLOCK = 128  # responses per block, which fits into the CPU cache
+_MOVING = 5  # formants that vary with articulation
 _NASAL_POLE = 280.0
 _FREQUENCIES = np.fft.rfftfreq(_SIZE, 1 / RATE).astype(np.float32)
 
@@ -27,13 +27,13 @@ Track = NDArray[np.float64]
 
 @dataclass
 class Tracks:
-    """Control over time, all (n,) or (n, 5) at CONTROL frames per second.
+    """Control tracks, all (n,) or (n, 5) at CONTROL frames per second.
 
     Attributes:
-        f0: Hz, also where nothing is voiced.
+        f0: Hz, also in unvoiced frames.
         formants, bandwidths: Hz (n, 5).
         voicing, breath: amplitudes of pulses and of noise, 0 to about 1.
-        zero: Hz of the nasal zero; 280 cancels the nasal pole.
+        zero: Hz of the nasal zero; at 280 it cancels the nasal pole.
         tilt: Hz of the pole above which the source falls by another 6 dB an octave.
         jitter: relative standard deviation of pulse spacing; shimmer is 4 times as much.
     """
@@ -54,7 +54,7 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Noise:
-    """A burst or hiss: `bands` are (centre Hz, width Hz, gain); `attack`, `decay` in seconds."""
+    """A noise burst: `bands` are (centre Hz, width Hz, gain); `attack`, `decay` in seconds."""
 
     start: float
     length: float
@@ -67,7 +67,7 @@ class Noise:
 def render(
     tracks: Tracks, noises: list[Noise], scale: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The sound (tracks.samples,) of a vocal tract whose fixed formants are scaled by `scale`."""
+    """The waveform (tracks.samples,); `scale` scales the fixed formants."""
     out = np.zeros(tracks.samples + 2 * _SIZE, np.float32)
     fixed = _fixed_formants(scale)
     phase = np.cumsum(tracks.f0) / CONTROL
@@ -87,13 +87,13 @@ def _add_pulses(
 ) -> None:
     count = int(phase[-1])
     places = np.interp(np.arange(1, count + 1), phase, np.arange(len(phase)))
-    wobble = rng.standard_normal((2, count)) * tracks.jitter
-    places += wobble[0] * CONTROL / np.interp(places, np.arange(len(phase)), tracks.f0)
-    loud = np.interp(places, np.arange(len(phase)), tracks.voicing) * (1 + 4 * wobble[1])
-    # a glottal pulse of the same strength at a higher pitch is louder: keep the power
+    noise = rng.standard_normal((2, count)) * tracks.jitter
+    places += noise[0] * CONTROL / np.interp(places, np.arange(len(phase)), tracks.f0)
+    loud = np.interp(places, np.arange(len(phase)), tracks.voicing) * (1 + 4 * noise[1])
+    # keep the power independent of F0
     loud *= np.sqrt(250 / np.interp(places, np.arange(len(phase)), tracks.f0))
-    heard = (loud > 1e-3) & (places > 0)
-    places, loud = places[heard], loud[heard]
+    audible = (loud > 1e-3) & (places > 0)
+    places, loud = places[audible], loud[audible]
     for at in range(0, len(places), _BLOCK):
         part = slice(at, at + _BLOCK)
         tract = _tract(tracks, places[part], fixed)
@@ -105,11 +105,11 @@ def _add_pulses(
 
 
 def _delay(samples: Track) -> NDArray[np.complex64]:
-    """Spectra (len(samples), bins) of a delay by parts of a sample, as powers of one bin's turn."""
+    """Spectra (len(samples), bins) of fractional delays, factorised into coarse and fine bins."""
     fine = 32
-    turn = -2j * np.pi / _SIZE * samples[:, None]
-    coarse = np.exp(turn * fine * np.arange(_SIZE // 2 // fine + 1)).astype(np.complex64)
-    steps = np.exp(turn * np.arange(fine)).astype(np.complex64)
+    step = -2j * np.pi / _SIZE * samples[:, None]
+    coarse = np.exp(step * fine * np.arange(_SIZE // 2 // fine + 1)).astype(np.complex64)
+    steps = np.exp(step * np.arange(fine)).astype(np.complex64)
     both = coarse[:, :, None] * steps[:, None, :]
     return both.reshape(len(samples), -1)[:, : _SIZE // 2 + 1]
 
@@ -121,7 +121,7 @@ def _add_breath(
     fixed: NDArray[np.complex64],
     rng: np.random.Generator,
 ) -> None:
-    """Noise at the glottis, stronger while it is open, through the tract."""
+    """Aspiration noise, modulated by the glottal opening, through the tract."""
     hop = _GRAIN // 2
     starts = np.arange(0, tracks.samples - _GRAIN, hop)
     places = (starts + hop) / RATE * CONTROL
@@ -134,9 +134,9 @@ def _add_breath(
     noise *= (1 - 0.8 * voiced * (1 - opening)).astype(np.float32)
     window = np.hanning(_GRAIN + 1)[:-1].astype(np.float32)
     rise = _FREQUENCIES / 1200 / np.sqrt(1 + (_FREQUENCIES / 1200) ** 2)
-    heard = np.flatnonzero(loud > 1e-4)
-    for at in range(0, len(heard), _BLOCK):
-        part = heard[at : at + _BLOCK]
+    audible = np.flatnonzero(loud > 1e-4)
+    for at in range(0, len(audible), _BLOCK):
+        part = audible[at : at + _BLOCK]
         grains = noise[starts[part][:, None] + np.arange(_GRAIN)] * window
         grains *= loud[part, None].astype(np.float32)
         spectra = scipy.fft.rfft(grains, _SIZE) * _tract(tracks, places[part], fixed) * rise
@@ -162,7 +162,7 @@ def _add_noise(out: NDArray[np.float32], noise: Noise, rng: np.random.Generator)
 
 
 def _tract(tracks: Tracks, places: Track, fixed: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """Transfer function (len(places), bins) of the vocal tract at each place in time."""
+    """Transfer function (len(places), bins) of the vocal tract at times `places` in frames."""
     zero = _at(tracks.zero, places)
     wide = np.full_like(zero, 100.0)
     product = _pair(np.full_like(zero, _NASAL_POLE), wide)
@@ -182,7 +182,7 @@ def _pair(frequency: NDArray[np.float32], bandwidth: NDArray[np.float32]) -> NDA
 
 
 def _fixed_formants(scale: float) -> NDArray[np.complex64]:
-    """F6 to F16, which do not move; without them everything above 5 kHz would be dull."""
+    """Response of the fixed formants F6 to F16, which shape the spectrum above 5 kHz."""
     k = np.arange(11, dtype=np.float32)
     frequency = (6000 + 1080 * k + 90 * (-1) ** k) * np.float32(scale)
     product = np.prod(_pair(frequency, 420 + 60 * k), 0)
@@ -191,12 +191,12 @@ def _fixed_formants(scale: float) -> NDArray[np.complex64]:
 
 
 def _glottis(tracks: Tracks, places: Track) -> NDArray[np.complex64]:
-    """The derivative of a glottal pulse: a peak near F0, then -6 dB an octave, then the tilt."""
+    """Derivative of a glottal pulse: peak near F0, then -6 dB per octave, then spectral tilt."""
     peak = np.float32(0.95) * _at(tracks.f0, places)
     tilt = _at(tracks.tilt, places)
-    hill = _pair(peak, peak * np.float32(1.1))
+    resonance = _pair(peak, peak * np.float32(1.1))
     slope = 1 + 1j * (_FREQUENCIES / tilt[:, None])
-    return (1j * _FREQUENCIES / peak[:, None]) / (hill * slope)
+    return (1j * _FREQUENCIES / peak[:, None]) / (resonance * slope)
 
 
 def _at(track: Track, places: Track) -> NDArray[np.float32]:

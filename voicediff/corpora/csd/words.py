@@ -1,4 +1,4 @@
-"""Words of children's songs, for lines that nobody wrote before."""
+"""Word lists for generated lines of children's songs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ class Words:
     """Nouns, adjectives before a noun, adverbs, and verbs that end a line.
 
     Attributes:
-        things, beings, places: nouns; beings can do something, places are where it is done.
-        doing: verbs of a being alone; having: verbs that want an object.
+        things, beings, places: nouns for objects, agents and locations.
+        qualities: adjectives before a noun; manners: adverbs.
+        doing: intransitive verb forms; having: transitive verb forms.
     """
 
     things: tuple[str, ...]
@@ -24,7 +25,7 @@ class Words:
 
     @property
     def all(self) -> set[str]:
-        """Every word once."""
+        """The set of all words."""
         return {
             word
             for words in (
@@ -41,17 +42,17 @@ class Words:
 
 
 def training_words() -> Words:
-    """The words of the songs that models are trained on."""
+    """Words of the training songs."""
     return _words(_TRAINING)
 
 
 def held_out_words() -> Words:
-    """The words of development and test songs; none of them is a training word."""
+    """Words of the development and test songs; disjoint from the training words."""
     return _words(_HELD_OUT)
 
 
 def _words(rows: tuple[str, ...]) -> Words:
-    """Words of a kind stand in a row; `_` is a space inside an expression."""
+    """One row per word class; `_` is a space inside an expression."""
     return Words(*(tuple(word.replace("_", " ") for word in row.split()) for row in rows))
 
 

@@ -1,1 +1,1 @@
-"""Data of singing: corpora, data folders, features, the dataset."""
+"""Data of singing: corpora, data folders, features, datasets."""

@@ -1,4 +1,4 @@
-"""The Children's Song Dataset (Choi et al. 2020) as it was released, with all its own checks.
+"""Reader of the Children's Song Dataset (Choi et al. 2020) with consistency checks.
 
 CSD/metadata.json
 CSD/korean/{wav,mid,lyric,txt,csv}/kr001a.* ... kr050b.*
@@ -22,9 +22,9 @@ from voicediff.data.singing.songs import (
     Problem,
     Song,
     Survey,
+    count_repairs,
     end_problems,
     note_problems,
-    oddities,
     recording_seconds,
 )
 from voicediff.errors import DataError
@@ -41,15 +41,15 @@ _Read = TypeVar("_Read")
 
 
 def is_csd(root: str | Path) -> bool:
-    """Whether this folder, or one called `CSD` in it, has the release's layout."""
+    """Whether this folder, or its subfolder `CSD`, has the layout of the release."""
     return _top(Path(root)) is not None
 
 
 def survey_csd(root: str | Path, jobs: int = 1) -> Iterator[Survey]:
-    """The songs of the Korean part, one survey each, in order of their names.
+    """Check the songs of the Korean part, one survey each, in order of their names.
 
-    Raises DataError where the folder has no such part. Songs with problems have none the less
-    their survey, with every problem named.
+    Raises DataError where the folder has no such part. The survey of a song with problems lists all
+    of them.
     """
     top = _top(Path(root))
     if top is None:
@@ -60,7 +60,7 @@ def survey_csd(root: str | Path, jobs: int = 1) -> Iterator[Survey]:
     titles = _titles(top / "metadata.json")
     names = sorted({path.stem for kind in KINDS for path in _files(korean, kind)})
     if (top / "english").is_dir():
-        yield Survey(notes=[f"{top / 'english'}: left out; this recipe sings Korean"])
+        yield Survey(notes=[f"{top / 'english'}: skipped; only Korean is supported"])
     work = (joblib.delayed(_survey)(korean, name, titles.get(name, name)) for name in names)
     yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(work)
 
@@ -78,7 +78,7 @@ def _survey(korean: Path, name: str, title: str) -> Survey:
     paths = {kind: korean / kind / f"{name}.{ending}" for kind, ending in KINDS.items()}
     match = _NAME.fullmatch(name)
     if match is None:
-        message = "no song name; expected e.g. kr001a (number and key)"
+        message = "not a song name; expected e.g. kr001a (number and key)"
         present = next(path for path in paths.values() if path.exists())
         return Survey(problems=[Problem(name, present, message)])
     missing = [path for path in paths.values() if not path.is_file()]
@@ -98,7 +98,7 @@ def _survey(korean: Path, name: str, title: str) -> Survey:
 
 
 def _check(name: str, paths: dict[str, Path]) -> tuple[list[Problem], Counter[str], float]:
-    """Everything wrong with a song whose files are all there, its oddities, and its length."""
+    """All problems of a song whose files exist, counts of repairs, and the length in seconds."""
     seconds, problems = recording_seconds(name, paths["wav"])
 
     def read(kind: str, reader: Callable[[Path], _Read]) -> _Read | None:
@@ -124,7 +124,7 @@ def _check(name: str, paths: dict[str, Path]) -> tuple[list[Problem], Counter[st
         problems += _against_txt(name, paths["txt"], rows, column, spoken)
     if spoken is not None and written is not None:
         problems += _against_lyric(name, paths["lyric"], rows, spoken, written)
-    return problems, oddities(rows), seconds
+    return problems, count_repairs(rows), seconds
 
 
 def _read_rows(path: Path) -> tuple[list[RawNote], list[str]]:
@@ -135,7 +135,7 @@ def _read_rows(path: Path) -> tuple[list[RawNote], list[str]]:
 
 
 def _read_phones(path: Path, song: str, problems: list[Problem]) -> list[Syllable | None]:
-    """The syllables of a txt file; each that cannot be read is None and a problem."""
+    """The syllables of a txt file; an invalid one becomes None and adds a problem."""
     found: list[Syllable | None] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         for word in line.split():
@@ -207,12 +207,12 @@ def _count_problem(
     song: str, path: Path, rows: Sequence[RawNote], place: int, found: str, expected: str
 ) -> Problem:
     index = min(place, len(rows) - 1)
-    message = f"{found} but {expected}; they part at or before this note"
+    message = f"{found} but {expected}; the first difference is at or before this note"
     return Problem(song, path, message, index + 1, rows[index].start)
 
 
 def _titles(path: Path) -> dict[str, str]:
-    """Song names by file name; metadata is a mapping, or a list of mappings with the name inside."""
+    """Song titles by file name; metadata is a mapping by name, or a list of mappings with names."""
     if not path.is_file():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""The dataset of singing voice synthesis: mel, F0 and an aligned score, whole or in random crops."""
+"""Dataset of singing voice synthesis: mel, F0 and aligned score, full lines or random crops."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from voicediff.music.score import Score
 from voicediff.music.timing import Alignment, Timing, align
 from voicediff.text import Tokenizer
 
-GLIDE = 0.08  # seconds a voice takes from note to note
+GLIDE = 0.08  # seconds of portamento from note to note
 MULTIPLE = 8  # frames: two downsamplings of a 2 x 2 unshuffled mel
-PITCHES = 128  # MIDI numbers; 0 stands for a rest
-PLACES = 12  # features of a frame's place in its phone and note
+PITCHES = 128  # MIDI numbers; 0 is a rest
+PLACES = 12  # features of the position of a frame in its phone and note
 
 
 @dataclass
@@ -42,7 +42,7 @@ class AlignedScore:
         return len(self.melody)
 
     def crop(self, start: int, stop: int) -> AlignedScore:
-        """Frames [start, stop) and the phones that stand in them."""
+        """Frames [start, stop) and their phones."""
         ends = np.cumsum(self.durations)
         begins = ends - self.durations
         durations = np.minimum(ends, stop) - np.maximum(begins, start)
@@ -62,7 +62,7 @@ class ScoreInputs:
 
     tokens, pitches, slurs: (B, L) integers per phone; durations: (B, L) frames; lengths: (B,)
     melody: (B, T) the written pitch of each frame in MIDI numbers, rests filled, steps smoothed
-    places: (B, T, PLACES) where the frame stands in its phone and note
+    places: (B, T, PLACES) position of the frame in its phone and note
     mask: (B, T) bool, True where the item has frames
     """
 
@@ -82,7 +82,7 @@ class ScoreInputs:
 def align_score(
     score: Score, tokenizer: Tokenizer, frames: int, frame_rate: float, timing: Timing
 ) -> AlignedScore:
-    """Place the score's phones on `frames` frames and derive what frames are told."""
+    """Align the phones of a score to `frames` frames and compute the frame-level inputs."""
     phones = align(score, tokenizer, frames, frame_rate, timing)
     durations = np.asarray(phones.durations)
     return AlignedScore(
@@ -103,7 +103,7 @@ def _melody(score: Score, frames: int, frame_rate: float) -> np.ndarray:
     starts = np.array([note.start for note in score.notes])
     ends = np.array([note.end for note in score.notes])
     pitches = np.array([note.pitch for note in score.notes], float)
-    # a note reigns from half-way through the rest before it to half-way through the rest after it
+    # each rest is divided in the middle between its neighbours
     borders = (ends[:-1] + starts[1:]) / 2
     written = pitches[np.searchsorted(borders, centres)]
     reach = max(math.ceil(GLIDE * frame_rate / 2), 1)
@@ -134,12 +134,13 @@ def _places(phones: Alignment, durations: np.ndarray) -> np.ndarray:
 
 
 class SingingDataset(Dataset):
-    """Utterances of a prepared folder: `index.json` and one npz (mel, f0) each, see stage 2.
+    """Utterances of a feature folder (stage 2): `index.json` and one npz (mel, f0) per utterance.
 
     Args:
         folder: e.g. dump/train.
-        crop: seconds of a random crop, None for whole lines.
-        first, last: seconds of each recording to use (for adaptation to one song), None for all.
+        tokenizer, timing: for the alignment of scores.
+        frame_rate: mel frames per second.
+        crop: seconds of a random crop; None for full lines.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class SingingDataset(Dataset):
         return len(self.entries)
 
     def item(self, index: int, seed: int) -> dict:
-        """Arrays of one utterance; `seed` decides where the crop lies."""
+        """Arrays of one utterance; `seed` determines the position of the crop."""
         score, mel, f0 = self.aligned(index)
         if self.crop is not None and self.crop < score.frames:
             start = int(np.random.default_rng(seed).integers(score.frames - self.crop + 1))
@@ -184,10 +185,10 @@ class SingingDataset(Dataset):
 
 
 class Memoized:
-    """A function of an index that is computed once for each.
+    """A cached function of an index.
 
-    Unlike `functools.cache` of a method it can be pickled, without what it remembers: workers that
-    are started anew receive it with their dataset.
+    Unlike a method with `functools.cache` it can be pickled, without the cached values: spawned
+    workers receive it with their dataset.
     """
 
     def __init__(self, function: Callable[[int], Any]):

@@ -2,7 +2,7 @@
 
 DUMP/<split>/<utt>.npz       mel (n_mels, T) float16, f0 (T,) float32 in Hz
 DUMP/<split>/index.json      {"mel": hash, "utterances": [{utt, frames, path, score, wav, start, end}]}
-DUMP/assets/                 mel.yaml, stats.json and the token list: what a model keeps
+DUMP/assets/                 mel.yaml, stats.json and the token list, copied into experiments
 
 Frame i of mel and F0 is centred on sample (i + 1/2) hop of the utterance.
 """
@@ -28,13 +28,13 @@ from voicediff.files import replacing, write_json, write_text
 from voicediff.text import Tokenizer
 
 SPLITS = ("train", "dev", "test")
-VERSION = 1  # of what is computed here: another one makes old files invalid
-_TOGETHER = 8  # utterances a job
+VERSION = 1  # of the features; a change makes existing files invalid
+_GROUP = 8  # utterances per job
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a model must know of its training data.
+    """Statistics of the training data that a model needs.
 
     Attributes:
         mel_mean: (n_mels,) mean log-mel over all frames.
@@ -57,14 +57,14 @@ class Statistics:
 
     @classmethod
     def neutral(cls, n_mels: int) -> Statistics:
-        """Those of nobody: mean 0, standard deviation 1, every pitch."""
+        """Neutral values: mean 0, standard deviation 1, every pitch."""
         zeros = (0.0,) * n_mels
         return cls(zeros, 1.0, zeros, 1.0)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance to extract: where it is sung and what."""
+    """One utterance to extract: recording, segment and score."""
 
     utt: str
     wav: Path
@@ -73,7 +73,7 @@ class Clip:
     score: dict
 
     def key(self, spec: MelSpec) -> str:
-        """Changes with everything that decides the features; the score does not."""
+        """A hash of everything that the features depend on (not the score)."""
         about = self.wav.stat()
         facts = (VERSION, spec.hash, about.st_size, about.st_mtime_ns, self.start, self.end)
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
@@ -81,7 +81,7 @@ class Clip:
 
 @dataclass
 class Moments:
-    """Sums over frames (n_mels,), from which means and deviations are pooled."""
+    """Sums over frames (n_mels,) for pooled means and standard deviations."""
 
     count: int
     total: np.ndarray
@@ -108,7 +108,7 @@ class Moments:
 
 @dataclass
 class Extracted:
-    """What a job returns of an utterance."""
+    """The result of a job for one utterance."""
 
     clip: Clip
     frames: int
@@ -125,14 +125,14 @@ def extract(
     jobs: int = 1,
     dask_scheduler: str | None = None,
 ) -> Statistics:
-    """Features of all splits below `data`, in `out`; what is done and unchanged is skipped.
+    """Extract the features of all splits below `data` to `out`; unchanged utterances are skipped.
 
     Args:
-        tokenizer: fitted to the training lyrics and saved in the assets.
+        tokenizer: is fitted to the training lyrics and saved in the assets.
         jobs: processes on this machine.
         dask_scheduler: address of a Dask cluster to use instead.
 
-    Raises DataError for recordings that cannot be read, ConfigError where Dask is not there.
+    Raises DataError for unreadable recordings, ConfigError if Dask is not available.
     """
     data, out = Path(data), Path(out)
     splits = [split for split in SPLITS if (data / split).is_dir()]
@@ -160,14 +160,14 @@ def read_clips(folder: Path) -> list[Clip]:
 
 
 def write_assets(folder: Path, spec: MelSpec, statistics: Statistics, tokenizer: Tokenizer) -> None:
-    """What a model keeps of its features."""
+    """Write the files that a model needs with its weights: mel settings, statistics, tokens."""
     write_text(folder / "mel.yaml", dump_yaml({**spec.to_dict(), "hash": spec.hash}))
     write_json(folder / "stats.json", asdict(statistics))
     tokenizer.save(folder)
 
 
 def read_mel_spec(assets: Path) -> MelSpec:
-    """The mel description of an assets folder. Raises DataError."""
+    """The mel settings of an assets folder. Raises DataError."""
     path = Path(assets) / "mel.yaml"
     if not path.is_file():
         raise DataError(f"{path}: missing; run stage 2 (features) or restore the folder")
@@ -193,7 +193,7 @@ def read_statistics(assets: Path) -> Statistics:
 def _extract_split(
     clips: Sequence[Clip], folder: Path, spec: MelSpec, jobs: int, dask_scheduler: str | None
 ) -> list[Extracted]:
-    groups = [clips[i : i + _TOGETHER] for i in range(0, len(clips), _TOGETHER)]
+    groups = [clips[i : i + _GROUP] for i in range(0, len(clips), _GROUP)]
     found: list[Extracted] = []
     with tqdm(total=len(clips), desc=folder.name, unit="line") as bar:
         for group in _parallel(groups, folder, spec, jobs, dask_scheduler):
@@ -222,7 +222,7 @@ def _parallel(
     jobs: int,
     dask_scheduler: str | None,
 ) -> Iterable[list[Extracted]]:
-    """Results in the order of the groups, as they come."""
+    """Yield the results in the order of the groups."""
     import joblib
 
     work = [joblib.delayed(extract_group)(group, folder, spec) for group in groups]
@@ -242,7 +242,7 @@ def _dask_client(address: str):
     except ImportError as error:
         raise ConfigError(
             "--dask-scheduler: the package `distributed` is not installed; "
-            "pip install 'dask[distributed]' or leave the option out"
+            "pip install 'dask[distributed]' or omit the option"
         ) from error
     try:
         return Client(address, timeout=20)
@@ -251,16 +251,16 @@ def _dask_client(address: str):
 
 
 def extract_group(clips: Sequence[Clip], folder: Path, spec: MelSpec) -> list[Extracted]:
-    """Extract some utterances into `folder`, or read what is there and still valid."""
+    """Extract utterances into `folder`, or read existing valid files."""
     return [_extract(clip, folder / f"{clip.utt}.npz", spec) for clip in clips]
 
 
 def _extract(clip: Clip, path: Path, spec: MelSpec) -> Extracted:
     if not clip.wav.is_file():
-        raise DataError(f"{clip.wav}: no such sound file ({clip.utt})")
+        raise DataError(f"{clip.wav}: no such audio file ({clip.utt})")
     key = clip.key(spec)
-    done = _read_done(path, key)
-    if done is None:
+    existing = _read_existing(path, key)
+    if existing is None:
         wav, _ = read_wav(clip.wav, spec.sample_rate, clip.start, clip.end)
         if spec.frames(len(wav)) == 0:
             raise DataError(
@@ -271,13 +271,13 @@ def _extract(clip: Clip, path: Path, spec: MelSpec) -> Extracted:
         with replacing(path) as file:
             np.savez(file, mel=mel, f0=pitch, key=key)
     else:
-        mel, pitch = done
+        mel, pitch = existing
     voiced = pitch > 0
     return Extracted(clip, mel.shape[1], Moments.of(mel), Moments.of(mel[:, voiced]), pitch[voiced])
 
 
-def _read_done(path: Path, key: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Features that are there and were made from the same; None where not."""
+def _read_existing(path: Path, key: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Existing features with the same key, or None."""
     try:
         with np.load(path) as arrays:
             if str(arrays["key"]) != key:

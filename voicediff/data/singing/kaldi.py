@@ -1,4 +1,4 @@
-"""Kaldi-style data folders of singing: written whole, read and checked by our own code.
+"""Kaldi-style data folders of singing: reading, writing and validation.
 
     wav.scp     RECORDING PATH
     segments    UTTERANCE RECORDING START END      (seconds)
@@ -28,12 +28,12 @@ from voicediff.music.score import Score
 from voicediff.text.lyrics import read_text
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "score.scp", "songs.scp")
-_SLACK = 0.05  # seconds that a segment may reach over its recording's end
+_SLACK = 0.05  # seconds by which a segment may exceed its recording
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A line of a song: what is sung between `start` and `end` seconds of a recording."""
+    """A line of a song: the part of a recording from `start` to `end` seconds."""
 
     utt: str
     recording: str
@@ -46,7 +46,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Recording:
-    """A whole song: its sound file and the score of all of it."""
+    """A complete song: its audio file and its score."""
 
     name: str
     wav: Path
@@ -55,15 +55,15 @@ class Recording:
 
 @dataclass(frozen=True)
 class DataFolder:
-    """A folder that has been read and found right.
+    """A valid data folder.
 
     Attributes:
         path: the folder.
-        wavs: sound file by recording.
+        wavs: audio file by recording.
         segments: (recording, start, end) by utterance, in seconds.
         texts, singers: by utterance.
         scores: JSON file by utterance.
-        songs: JSON file of the whole score by recording.
+        songs: JSON file of the complete score by recording.
     """
 
     path: Path
@@ -76,7 +76,7 @@ class DataFolder:
 
     @property
     def utterances(self) -> list[str]:
-        """Names in order."""
+        """Names in the order of the tables."""
         return list(self.segments)
 
     def segment(self, utt: str) -> tuple[str, float, float]:
@@ -84,7 +84,7 @@ class DataFolder:
         return self.segments[utt]
 
     def wav(self, utt: str) -> Path:
-        """The recording that the utterance is part of."""
+        """The audio file of the recording that contains the utterance."""
         return self.wavs[self.segments[utt][0]]
 
     def score(self, utt: str) -> Score:
@@ -92,16 +92,16 @@ class DataFolder:
         return read_score_json(self.scores[utt])
 
     def song_wav(self, song: str) -> Path:
-        """The whole recording."""
+        """The audio file of the complete recording."""
         return self.wavs[song]
 
     def song_score(self, song: str) -> Score:
-        """The notes of the whole recording, with its title."""
+        """The score of the complete recording, with its title."""
         return read_score_json(self.songs[song])
 
 
 def read_folder(path: str | Path) -> DataFolder:
-    """Read and check a data folder. Raises DataError with the first problem, and how many more."""
+    """Read and check a data folder. Raises DataError with the first problem and the number of others."""
     path = Path(path)
     problems, folder = _read(path)
     if problems:
@@ -112,16 +112,16 @@ def read_folder(path: str | Path) -> DataFolder:
 
 
 def validate_folder(path: str | Path) -> list[str]:
-    """Every problem of a data folder, one line each; none where it is right."""
+    """All problems of a data folder, one line each; empty if it is valid."""
     return _read(Path(path))[0]
 
 
 def write_folder(
     path: str | Path, recordings: Iterable[Recording], utterances: Iterable[Utterance]
 ) -> None:
-    """Write a data folder in place of `path`, whole or not at all, and check it.
+    """Write and validate a data folder; it replaces `path` atomically.
 
-    Raises DataError with the first problem, in which case `path` stays as it was.
+    Raises DataError with the first problem; `path` then stays unchanged.
     """
     path = Path(path)
     with whole_folder(path) as new:
@@ -132,7 +132,7 @@ def write_folder(
 
 
 def read_score_json(path: str | Path) -> Score:
-    """A score that was written as JSON. Raises DataError."""
+    """Read a score from JSON. Raises DataError."""
     try:
         return Score.from_dict(json.loads(read_text(path)), str(path))
     except ValueError as error:
@@ -161,7 +161,7 @@ def _write(new: Path, path: Path, recordings: list[Recording], utterances: list[
 
 
 def _write_score(path: Path, score: Score) -> None:
-    """The folder around it appears whole, so that the file may be written plainly."""
+    """Not atomic by itself: the folder is renamed into place after all files are written."""
     path.write_text(json.dumps(score.to_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
 
 
@@ -172,10 +172,10 @@ def _put(tables: dict[str, dict[str, object]], table: str, key: str, value: obje
 
 
 def _portable(wav: Path, folder: Path) -> str:
-    """Relative where the recording lies beside the folder, so that both can move together."""
-    wav, beside = wav.resolve(), folder.resolve().parent
-    if wav.is_relative_to(beside):
-        return os.path.relpath(wav, beside / folder.name)
+    """Relative if the recording is below the parent of the folder, so that both can be moved."""
+    wav, parent = wav.resolve(), folder.resolve().parent
+    if wav.is_relative_to(parent):
+        return os.path.relpath(wav, parent / folder.name)
     return str(wav)
 
 
@@ -201,19 +201,19 @@ def _read(path: Path) -> tuple[list[str], DataFolder]:
 
 
 def _rows(path: Path, problems: list[str]) -> dict[str, str]:
-    """A table, sorted and with values; what is not so becomes a problem."""
+    """Read a table; unsorted keys and missing values are added to `problems`."""
     try:
         rows = read_table(path)
     except DataError as error:
         problems.append(str(error))
         return {}
-    former = ""
+    previous = ""
     for number, (key, value) in enumerate(rows.items(), start=1):
-        if key < former:
-            problems.append(f"{path}:{number}: {key!r} comes after {former!r}; sort the table")
+        if key < previous:
+            problems.append(f"{path}:{number}: {key!r} comes after {previous!r}; sort the table")
         if not value:
             problems.append(f"{path}:{number}: {key!r} has no value; a line is `key value`")
-        former = key
+        previous = key
     return rows
 
 
@@ -250,14 +250,14 @@ def _same_keys(
 def _check_files(
     path: Path, folder: DataFolder, rows: Mapping[str, Mapping[str, str]], problems: list[str]
 ) -> None:
-    """Recordings and scores exist, segments lie in their recordings."""
+    """Check that recordings and scores exist and that segments are within their recordings."""
     seconds: dict[str, float] = {}
     for number, (name, wav) in enumerate(folder.wavs.items(), start=1):
         try:
             info = soundfile.info(str(wav))
             seconds[name] = info.frames / info.samplerate
         except (OSError, RuntimeError):
-            problems.append(f"{path / 'wav.scp'}:{number}: {wav}: missing or no sound file")
+            problems.append(f"{path / 'wav.scp'}:{number}: {wav}: missing or not an audio file")
     for table, files in (("score.scp", folder.scores), ("songs.scp", folder.songs)):
         for number, file in enumerate(files.values(), start=1):
             if not file.is_file():

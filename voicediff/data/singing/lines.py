@@ -1,4 +1,4 @@
-"""Songs cut into lines, and shared out to training, development and test."""
+"""Segmentation of songs into lines, and the split into train, dev and test."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from voicediff.errors import DataError
 from voicediff.music.score import Note, Score
 from voicediff.text import hangul
 
-LONGEST = 19.0  # seconds of a line
-SHORTEST = 3.0  # seconds; what is shorter is joined to its neighbour
+LONGEST = 19.0  # seconds
+SHORTEST = 3.0  # seconds; a shorter line is joined with its neighbour
 PARTS = ("train", "dev", "test")
 DEVELOPMENT, TEST = (46,), (47, 48, 49, 50)  # song numbers, as ESPnet and Muskits split the corpus
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which songs are kept from training, by name or number.
+    """Development and test songs, by name or number.
 
-    By default (both empty) the corpus' own numbers; where it has no such numbers, the last songs.
+    By default (both empty) the standard songs of the corpus, or its last songs if it has no such
+    numbers.
     """
 
     dev: tuple[str, ...] = ()
@@ -45,14 +46,14 @@ class Split:
         for part, members in found.items():
             if not members:
                 raise DataError(
-                    f"split: no song for {part}; name songs with --dev and --test, or give the "
-                    "second from which a single recording is the test with --test-from"
+                    f"split: no song for {part}; name songs with --dev and --test, or split a "
+                    "single recording with --test-from SECONDS"
                 )
         return found
 
 
 def utterances_of(song: Song, singer: str) -> list[Utterance]:
-    """The lines of a song: singing between rests, SHORTEST to LONGEST seconds where that can be."""
+    """The lines of a song, split at rests, SHORTEST to LONGEST seconds long where possible."""
     found = []
     for number, (start, end) in enumerate(spans(song.score), start=1):
         score = song.score.cut(start, end)
@@ -62,16 +63,16 @@ def utterances_of(song: Song, singer: str) -> list[Utterance]:
 
 
 def spans(score: Score) -> list[tuple[float, float]]:
-    """(start, end) of each line; a short one is joined to the neighbour that is nearer."""
+    """(start, end) of each line in seconds; a short one is joined with its nearer neighbour."""
     found = score.lines(longest=LONGEST)
     bare = score.lines(longest=LONGEST, margin=0.0)
     rests = [b[0] - a[1] for a, b in itertools.pairwise(bare)]
-    alone = 0  # lines so far that have to stay short
-    while short := [i for i, s in enumerate(found) if s[1] - s[0] < SHORTEST][alone:]:
+    unjoined = 0  # lines so far that cannot be joined
+    while short := [i for i, s in enumerate(found) if s[1] - s[0] < SHORTEST][unjoined:]:
         places = [j for j in (short[0] - 1, short[0]) if 0 <= j < len(rests)]
         places = [j for j in places if found[j + 1][1] - found[j][0] <= LONGEST]
         if not places:
-            alone += 1
+            unjoined += 1
             continue
         j = min(places, key=lambda j: rests[j])
         found[j : j + 2] = [(found[j][0], found[j + 1][1])]
@@ -80,7 +81,7 @@ def spans(score: Score) -> list[tuple[float, float]]:
 
 
 def line_text(score: Score) -> str:
-    """The Hangul of a score's notes, words apart; slurs give their coda back to their syllable."""
+    """The lyrics in Hangul with spaces between words; codas of slurs are joined to their syllable."""
     words: list[str] = []
     for index, note in enumerate(score.notes):
         if note.slur:
@@ -93,7 +94,7 @@ def line_text(score: Score) -> str:
 
 
 def reference_phones(score: Score) -> list[str]:
-    """The phones that the corpus gives for a line, slurs joined to their syllable."""
+    """The annotated phones of a line, slurs joined to their syllable."""
     found: list[str] = []
     for note in score.notes:
         phones = list(note.phones or ())
@@ -102,7 +103,7 @@ def reference_phones(score: Score) -> list[str]:
 
 
 def cutting_point(score: Score, time: float) -> float:
-    """Where a recording can be cut at `time`: where the line that is sung then begins.
+    """The start in seconds of the line at `time`, where a recording is split.
 
     Raises DataError where one side would have no line.
     """
@@ -117,13 +118,13 @@ def cutting_point(score: Score, time: float) -> float:
 
 
 def share_of_slurs(scores: Iterable[Score]) -> float:
-    """Slurred notes among all."""
+    """Share of slurred notes, 0 to 1."""
     notes: list[Note] = list(itertools.chain.from_iterable(score.notes for score in scores))
     return sum(note.slur for note in notes) / max(len(notes), 1)
 
 
 def _default(songs: Sequence[Song]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The corpus' numbers where songs have keys, else the last song and the one before it."""
+    """The standard numbers if songs have keys, else the last song and the one before it."""
     if any(song.key for song in songs):
         numbers = {song.number for song in songs}
         return tuple(
@@ -135,7 +136,7 @@ def _default(songs: Sequence[Song]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _is(song: Song, name: str) -> bool:
-    """`name` is the song's name, or its number (both keys of a song go together)."""
+    """`name` is the song's name, or its number (for both keys of a song)."""
     return name == song.name or (name.isdecimal() and int(name) == song.number)
 
 

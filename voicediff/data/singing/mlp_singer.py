@@ -1,4 +1,4 @@
-"""The layout of MLP Singer (Tae et al. 2021): `wav/ mid/ txt/`, with Hangul text."""
+"""Reader of the layout of MLP Singer (Tae et al. 2021): `wav/ mid/ txt/`, with Hangul text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from voicediff.data.singing.songs import (
     Problem,
     Song,
     Survey,
+    count_repairs,
     end_problems,
     note_problems,
-    oddities,
     recording_seconds,
 )
 from voicediff.errors import DataError
@@ -27,12 +27,12 @@ KINDS = {"wav": ("wav", "flac"), "mid": ("mid", "midi"), "txt": ("txt",)}
 
 
 def is_mlp_singer(root: str | Path) -> bool:
-    """Whether this folder has the layout."""
+    """Whether this folder has the layout of MLP Singer."""
     return all((Path(root) / kind).is_dir() for kind in KINDS)
 
 
 def survey_mlp_singer(root: str | Path, jobs: int = 1) -> Iterator[Survey]:
-    """The songs of the folder, one survey each, numbered in the order of their names.
+    """Check the songs of the folder, one survey each, numbered in the order of their names.
 
     Raises DataError where the folder has no songs.
     """
@@ -103,7 +103,7 @@ def _survey(name: str, number: int, paths: dict[str, Path]) -> Survey:
         return Survey(problems=problems)
     score = replace(score, duration=max(seconds, score.notes[-1].end), title=name)
     song = Song(name, number, "", paths["wav"], score)
-    return Survey([song], counts=oddities(melody.notes))
+    return Survey([song], counts=count_repairs(melody.notes))
 
 
 def _bare(error: DataError, path: Path) -> str:

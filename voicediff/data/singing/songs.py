@@ -1,4 +1,4 @@
-"""Songs of a corpus: what its readers hand on, and the checks that they share."""
+"""Songs of a corpus, and checks shared by all corpus readers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from voicediff.errors import DataError
 from voicediff.music.melody import RawNote
 from voicediff.music.score import Score
 
-LOWEST, HIGHEST = 36, 96  # MIDI numbers, C2 to C7: what people sing
-OVERLAP = 0.5  # seconds of overlap that are cut off; borders set by hand cross now and then
-AFTER = 5.0  # seconds that a recording may go on after its last note
-LEAST_RATE = 16000  # Hz; what is recorded below cannot be sung above
+LOWEST, HIGHEST = 36, 96  # MIDI numbers, C2 to C7: range of singing
+OVERLAP = 0.5  # seconds of overlap that are repaired; manual annotations sometimes overlap
+AFTER = 5.0  # seconds of recording allowed after the last note
+MIN_RATE = 16000  # Hz
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Song:
 
     Attributes:
         name: e.g. `kr001a`; number, key: 1 and `a`, the key is "" where the corpus has none.
-        score: lasts as long as the recording; its title is for people.
+        score: has the duration of the recording; its title is for display.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Song:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a song: the file, the note (from 1) and its time where there is one."""
+    """A problem of a song: the file, and the note (from 1) and time in seconds if known."""
 
     song: str
     path: Path
@@ -58,12 +58,12 @@ class Problem:
 
 @dataclass
 class Survey:
-    """A corpus as it was found.
+    """The result of checking songs of a corpus.
 
     Attributes:
-        songs: those without problems.
-        problems: of all other songs, every one.
-        counts: repaired and accepted oddities by name.
+        songs: songs without problems.
+        problems: all problems of the other songs.
+        counts: numbers of repaired overlaps and similar findings, by name.
         notes: remarks for the summary.
     """
 
@@ -79,27 +79,27 @@ class Survey:
         self.notes += other.notes
 
     def require_good(self, skip_bad: bool) -> None:
-        """Raise DataError with every problem unless bad songs are to be skipped."""
+        """Raise DataError with all problems, unless `skip_bad`; and if no song is left."""
         if self.problems and not skip_bad:
             bad = len({problem.song for problem in self.problems})
             listed = "\n".join(str(problem) for problem in self.problems)
             raise DataError(
-                f"{listed}\n{len(self.problems)} problems in {bad} songs; mend them, or go on "
-                "without these songs with --skip-bad"
+                f"{listed}\n{len(self.problems)} problems in {bad} songs; correct them, or skip "
+                "these songs with --skip-bad"
             )
         if not self.songs:
-            raise DataError("no song without problems is left; mend the corpus")
+            raise DataError("no song without problems is left; correct the corpus")
 
 
 def recording_seconds(song: str, path: Path) -> tuple[float, list[Problem]]:
-    """The length of a recording, and what is wrong with it."""
+    """The length of a recording in seconds, and its problems."""
     try:
         wav, rate = read_wav(path)
     except DataError as error:
         return 0.0, [Problem(song, path, str(error).removeprefix(f"{path}: "))]
     problems = []
-    if rate < LEAST_RATE:
-        message = f"recorded at {rate} Hz; export it with at least {LEAST_RATE} Hz"
+    if rate < MIN_RATE:
+        message = f"recorded at {rate} Hz; export it with at least {MIN_RATE} Hz"
         problems.append(Problem(song, path, message))
     if float(np.abs(wav).max()) < 1e-4:
         problems.append(Problem(song, path, "contains silence only; export it again"))
@@ -107,7 +107,7 @@ def recording_seconds(song: str, path: Path) -> tuple[float, list[Problem]]:
 
 
 def note_problems(song: str, path: Path, notes: Sequence[RawNote]) -> list[Problem]:
-    """Notes without length, out of every voice's range, or overlapping beyond repair."""
+    """Problems of notes: no length, outside the range of singing, large overlaps."""
     found = []
     for number, note in enumerate(notes, start=1):
         if not note.end > note.start:
@@ -116,7 +116,7 @@ def note_problems(song: str, path: Path, notes: Sequence[RawNote]) -> list[Probl
         if note.start < 0:
             found.append(Problem(song, path, "times start at 0", number, note.start))
         if not LOWEST <= note.pitch <= HIGHEST:
-            message = f"pitch {note.pitch} is not sung by anyone ({LOWEST} to {HIGHEST})"
+            message = f"pitch {note.pitch} is outside the range of singing ({LOWEST} to {HIGHEST})"
             found.append(Problem(song, path, message, number, note.start))
     for number, (note, following) in enumerate(itertools.pairwise(notes), start=2):
         over = note.end - following.start
@@ -131,24 +131,22 @@ def note_problems(song: str, path: Path, notes: Sequence[RawNote]) -> list[Probl
 def end_problems(
     song: str, path: Path, notes: Sequence[RawNote], seconds: float, after: float | None
 ) -> list[Problem]:
-    """Notes that end after the recording, or (with `after`) too long before it."""
+    """Problems of the last note: ends after the recording, or more than `after` s before its end."""
     number = max(range(len(notes)), key=lambda i: notes[i].end) + 1
     end = notes[number - 1].end
     if end > seconds + 0.05:
         message = (
-            f"ends at {end:.3f} s but the recording is {seconds:.3f} s long; cut off or shifted?"
+            f"ends at {end:.3f} s but the recording is {seconds:.3f} s long; truncated or shifted?"
         )
     elif after is not None and seconds - end > after:
-        message = (
-            f"is the last, but the recording goes on for {seconds - end:.3f} s (at most {after:g})"
-        )
+        message = f"is the last, but the recording continues for {seconds - end:.3f} s (at most {after:g})"
     else:
         return []
     return [Problem(song, path, message, number, notes[number - 1].start)]
 
 
-def oddities(notes: Sequence[RawNote]) -> Counter[str]:
-    """What is repaired or accepted: crossing borders, notes that touch."""
+def count_repairs(notes: Sequence[RawNote]) -> Counter[str]:
+    """Counts of repaired overlaps and of adjacent notes without a gap."""
     counts: Counter[str] = Counter()
     for note, following in itertools.pairwise(notes):
         over = note.end - following.start

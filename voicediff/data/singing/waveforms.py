@@ -1,4 +1,4 @@
-"""The dataset of vocoders: stretches of sound with their mel and F0, varied as voices vary."""
+"""Dataset of vocoders: random segments of waveforms with mel and F0, with augmentation."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from voicediff.audio.resampling import stretched
 from voicediff.data.singing.dataset import Memoized, read_index
 from voicediff.errors import DataError
 
-MARGIN = 3  # frames read on each side, so that the mel of a stretch is that of the whole
+MARGIN = 3  # extra frames on each side, so that the mel of a segment equals that of the recording
 
 
 @dataclass
 class Variation:
-    """How stretches are read in training; the defaults leave them as they are.
+    """Augmentation of training segments; the defaults change nothing.
 
-    crop: seconds of a stretch.
-    speed: lowest and highest factor by which a stretch is played faster: pitch and formants move
-        together, so one singer becomes children and basses.
-    gain: dB up or down at most.
-    noise: dB of full scale, lowest and highest, of white noise added to half of the stretches.
-    mels: folder with a mel `UTT.npy` (F, T) for each utterance to use instead of the sound's own,
-        e.g. an acoustic model's (see `voicediff mels`); others are left out. Such stretches keep
-        their speed and noise.
+    crop: length of a segment in seconds.
+    speed: range of the playback speed factor. Pitch and formants scale together, which extends the
+        range of one singer to children and basses.
+    gain: maximum change of level in dB, up or down.
+    noise: range of the level in dBFS of white noise, which is added to half of the segments.
+    mels: folder with a mel `UTT.npy` (F, T) for each utterance to use instead of the mel of the
+        waveform, e.g. that of an acoustic model (see `voicediff mels`); other utterances are left
+        out. Speed and noise are then not applied.
     """
 
     crop: float = 0.75
@@ -39,11 +39,12 @@ class Variation:
 
 
 class SoundDataset(Dataset):
-    """Stretches of the utterances of a feature folder, see stage 2.
+    """Random segments of the utterances of a feature folder (stage 2).
 
     Args:
-        folder: e.g. dump/train; its index.json says where the recordings are.
-        spec: of the mels.
+        folder: e.g. dump/train; its index.json names the recordings.
+        spec: mel settings.
+        variation: augmentation.
     """
 
     def __init__(self, folder: Path, spec: MelSpec, variation: Variation):
@@ -53,7 +54,9 @@ class SoundDataset(Dataset):
             mels = Path(variation.mels)
             self.entries = [e for e in self.entries if (mels / f"{e['utt']}.npy").is_file()]
             if not self.entries:
-                raise DataError(f"{mels}: no mel of an utterance of {folder}; make them first")
+                raise DataError(
+                    f"{mels}: no mel of an utterance of {folder}; run `voicediff mels` first"
+                )
         self.lengths = [entry["frames"] for entry in self.entries]
         self.frames = max(round(variation.crop * spec.frame_rate), 8)
         self.sound = Memoized(self._sound)
@@ -63,7 +66,10 @@ class SoundDataset(Dataset):
         return len(self.entries)
 
     def item(self, index: int, seed: int) -> dict:
-        """utt, wav (T * hop,), mel (F, T), f0 (T,) of a stretch that `seed` places and varies."""
+        """utt, wav (T * hop,), mel (F, T) and f0 (T,) of a segment.
+
+        `seed` determines the position and the augmentation.
+        """
         rng = np.random.default_rng(seed)
         gain = np.float32(10 ** (rng.uniform(-1, 1) * self.variation.gain / 20))
         if self.variation.mels is None:
@@ -73,7 +79,7 @@ class SoundDataset(Dataset):
         return {"utt": self.entries[index]["utt"], "wav": wav, "mel": mel, "f0": f0}
 
     def _varied(self, index: int, rng: np.random.Generator, gain: float):
-        """A stretch at another speed, with the mel of what is heard."""
+        """A segment at a random speed, with the mel of the result."""
         low, high = self.variation.speed
         speed = float(np.exp(rng.uniform(np.log(low), np.log(high))))
         taken = self.frames * speed  # frames of the recording
@@ -88,7 +94,7 @@ class SoundDataset(Dataset):
         return wav, mel, f0 * np.float32(speed)
 
     def _modelled(self, index: int, rng: np.random.Generator, gain: float):
-        """A stretch as it was sung, with a mel from elsewhere."""
+        """A segment of the recording with the mel of an acoustic model."""
         path = Path(self.variation.mels) / f"{self.entries[index]['utt']}.npy"
         mel = np.load(path).astype(np.float32)
         frames = min(self.lengths[index], mel.shape[1])
@@ -99,7 +105,7 @@ class SoundDataset(Dataset):
         return wav, mel + np.log(gain), f0
 
     def _resampled(self, index: int, first: float, speed: float, frames: int) -> np.ndarray:
-        """Sound (frames * hop,) from frame `first` of the recording on; silence outside of it."""
+        """Waveform (frames * hop,) from frame `first` of the recording; zeros outside of it."""
         sound, rate = self.sound(index)
         step = rate / self.spec.sample_rate * self.spec.hop  # samples of the recording a frame
         start, count = round(first * step), round(frames * speed * step)
@@ -109,11 +115,11 @@ class SoundDataset(Dataset):
         return stretched(part, frames * self.spec.hop)
 
     def _sound(self, index: int) -> tuple[np.ndarray, int]:
-        """The utterance as 16 bit, at the recording's own rate: what is above ours may come down."""
+        """The utterance as int16 at the rate of the recording: at speeds below 1 higher bands are needed."""
         entry = self.entries[index]
         if "wav" not in entry:
             raise DataError(
-                f"{self.folder}/index.json: does not say where the recordings are; "
+                f"{self.folder}/index.json: does not name the recordings; "
                 "run stage 2 (features) again"
             )
         wav, rate = read_wav(entry["wav"], None, entry["start"], entry["end"])
@@ -129,7 +135,7 @@ class SoundDataset(Dataset):
 
 
 def _read_at(f0: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """F0 (T,) between frames; unvoiced where the nearest frame is, or where there is none."""
+    """F0 (T,) interpolated at `places`; unvoiced where the nearest frame is, and outside."""
     low = np.clip(np.floor(places).astype(int), 0, len(f0) - 1)
     high = np.minimum(low + 1, len(f0) - 1)
     part = np.clip(places - low, 0, 1)
