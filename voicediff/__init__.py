@@ -4,7 +4,7 @@ The names below are imported when they are first used, so that `import voicediff
 
 >>> import voicediff
 >>> voicediff.build("sampler", {"name": "heun", "steps": 8}).nfe
-16
+15
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def test_unsuitable_input_is_a_one_line_error(separating, tmp_path, capsys):
     assert doctor(model, dump, "--batch", "0") == 2
     errors = capsys.readouterr().err.splitlines()
     assert "not an experiment folder" in errors[0] and "there are: own" in errors[1]
-    assert "--batch: wants 1 or more" in errors[2] and len(errors) == 3
+    assert "--batch: expected 1 or more" in errors[2] and len(errors) == 3
     singing, spec = singer(tmp_path)
     assert doctor(singing, features(tmp_path / "dev", spec), "--overfit") == 2
     assert doctor(singing, tmp_path) == 2

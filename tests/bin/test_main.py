@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,8 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
+import voicediff
 from voicediff.bin import main as program
-from voicediff.bin.main import main
+from voicediff.bin.arguments.renamed import RENAMED
+from voicediff.bin.main import command_parsers, main
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.registry import KINDS
 
@@ -36,6 +41,68 @@ def test_help_of_a_command_tells_its_options(command, capsys):
         main([command, "--help"])
     assert ended.value.code == 0
     assert f"usage: voicediff {command}" in capsys.readouterr().out
+
+
+def test_version_names_torch_and_python_without_importing_torch():
+    code = (
+        "import sys; from voicediff.bin.main import main\n"
+        "try: main(['--version'])\nfinally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    torch, python = importlib.metadata.version("torch"), platform.python_version()
+    expected = f"voicediff {voicediff.__version__} (torch {torch}, python {python})"
+    assert done.stdout == f"{expected}\nFalse\n"
+
+
+def test_old_names_of_options_are_answered_with_the_new_ones(capsys):
+    for command, names in RENAMED.items():
+        for old, new in names.items():
+            assert main([command, f"{old}=1"]) == 2
+            said = capsys.readouterr().err
+            assert said == f"voicediff {command}: {old}: this option is called {new} now\n"
+            assert new in main_options(command) and old not in main_options(command)
+
+
+def main_options(command: str) -> set[str]:
+    actions = command_parsers()[command][1]._actions
+    return {option for action in actions for option in action.option_strings}
+
+
+def completed(script: str, *words: str) -> list[str]:
+    """What bash offers for the last word of a command line."""
+    line = " ".join(map(shlex.quote, words))
+    code = f"{script}\nCOMP_WORDS=({line}) COMP_CWORD={len(words) - 1}\n_voicediff\n"
+    code += 'printf "%s\\n" "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_commands_options_choices_and_files(capsys):
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    assert completed(script, "voicediff", "se") == ["separate"]
+    assert completed(script, "voicediff", "sing", "--tr") == ["--transpose"]
+    assert completed(script, "voicediff", "sing", "--pronouncer", "r") == ["rules"]
+    assert completed(script, "voicediff", "separate", "setup.c") == ["setup.cfg"]
+    assert completed(script, "voicediff", "completion", "z") == ["zsh"]
+
+
+@pytest.mark.parametrize("shell", ["fish", "zsh"])
+def test_completion_scripts_name_every_option(shell, capsys):
+    assert main(["completion", shell]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in command_parsers():
+        own = "\n".join(
+            line for line in lines if f"from {command}'" in line or f" {command})" in line
+        )
+        for option in main_options(command):
+            name = f"-l {option[2:]} " if option.startswith("--") else f"-s {option[1:]} "
+            assert (name if shell == "fish" else f"*{option}[") in own
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-n"], input="\n".join(lines), text=True)
+        assert done.returncode == 0
 
 
 def test_an_unknown_command_is_refused_with_the_choices(capsys):
@@ -127,5 +194,5 @@ def test_check_builds_everything_and_counts(tmp_path, capsys):
     assert "loggers[1].mode: no choice 'onlin'; did you mean 'online'?" in capsys.readouterr().err
 
 
-def test_every_kind_has_a_room():
-    assert all(room.startswith("voicediff.") for room in KINDS.values())
+def test_every_kind_has_a_package():
+    assert all(package.startswith("voicediff.") for package in KINDS.values())

@@ -16,12 +16,14 @@ pytest.importorskip("espeakng_loader")
 from face_detectors import HAS_CASCADE, DrawnFaces, haar
 from real_data import GRID, needs_grid
 
+import voicediff
 from voicediff import experiment
 from voicediff.audio import read_wav, write_wav
 from voicediff.bin.main import main
 from voicediff.corpora.lrs3 import make_clip, plan
 from voicediff.corpora.lrs3.interview import Guest, Interview, write_interview
 from voicediff.corpora.lrs3.scene import draw_frame
+from voicediff.errors import ConfigError
 from voicediff.experiment import read_config
 from voicediff.video import footage
 from voicediff.video import reading as video
@@ -139,10 +141,33 @@ def test_everybody_gets_a_track_a_video_and_an_entry(videos, model, tmp_path, ca
     tracks = [
         read_wav(tmp_path / "out" / f"{n}.wav")[0] for n in ("person1", "person2", "residual")
     ]
-    assert "seen 0.00-2.00 s, confidence" in capsys.readouterr().out
+    assert "visible 0.00-2.00 s, confidence" in capsys.readouterr().out
     mixture = read_recording(videos / "two.mp4").audio
     gain = (sum(tracks)[: len(mixture)] @ mixture) / (mixture @ mixture)
     np.testing.assert_allclose(sum(tracks)[: len(mixture)], gain * mixture, atol=1e-3)
+
+
+def test_a_talk_has_people_that_show_and_save_themselves(videos, model, tmp_path):
+    separator = voicediff.load(model, device="cpu")
+    talk = separator.separate(videos / "two.mp4", samples=1, seed=3)
+    assert isinstance(talk, voicediff.Talk) and "person1, person2" in repr(talk)
+    first, second = talk.people
+    assert first.audio.shape == (len(talk.residual),) and first.audio.dtype == np.float32
+    assert (
+        first.boxes.shape == (50, 4) and not second.visible[:12].any() and second.visible[20:].all()
+    )
+    assert second.spans[0] == pytest.approx((0.56, 2.0), abs=0.041) and 0 <= first.confidence <= 1
+    mixture = read_recording(videos / "two.mp4").audio
+    total = first.audio + second.audio + talk.residual[:]
+    np.testing.assert_allclose(total[: len(mixture)], mixture, atol=1e-4)
+    assert talk._repr_html_().count("<audio") == 2
+    talk.save(tmp_path / "a", video=False)
+    options = ("--no-video", "--samples", "1", "--seed", "3")
+    assert separate(videos / "two.mp4", model, tmp_path / "b", *options) == 0
+    for name in ("person1.wav", "person2.wav", "people.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    with pytest.raises(ConfigError, match="people: expected 1 or more, found 0"):
+        separator.separate(videos / "two.mp4", people=0)
 
 
 def test_tracks_in_doubt_hold_of_both_or_stay_as_they_are(videos, model, tmp_path):

@@ -114,9 +114,9 @@ def test_the_table_is_well_formed_and_the_recommendation_is_applied(place):
         (("--samplers", "huen"), "no sampler 'huen'; did you mean 'heun'"),
         (("--samplers", "rk45"), "--samplers: rk45 chooses its steps itself"),
         (("--grids", "cubic"), "no grid 'cubic'"),
-        (("--nfe", "4,x"), "--nfe: wants numbers of calls"),
-        (("--items", "0"), "--items: wants 1 or more, found 0"),
-        (("--margin", "-1"), "--margin: wants 0 or more"),
+        (("--nfe", "4,x"), "--nfe: expected numbers"),
+        (("--items", "0"), "--items: expected 1 or more, found 0"),
+        (("--margin", "-1"), "--margin: expected 0 or more"),
         (("--vocoder", "none"), "no vocoder 'none'"),
     ],
 )

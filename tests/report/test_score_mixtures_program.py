@@ -149,9 +149,9 @@ def test_an_empty_folder_and_wrong_numbers_are_errors(tmp_path, separated, capsy
     assert score(tmp_path) == 2
     assert "no separated mixtures here; run stage 4" in error_line(capsys)
     assert score(separated, "--nj", "0") == 2
-    assert "--nj: wants 1 or more, found 0" in error_line(capsys)
+    assert "--nj: expected 1 or more, found 0" in error_line(capsys)
     assert score(separated, "--examples", "-1") == 2
-    assert "--examples: wants 0 or more, found -1" in error_line(capsys)
+    assert "--examples: expected 0 or more, found -1" in error_line(capsys)
 
 
 def test_returning_the_unprocessed_mixture_is_not_robust():

@@ -178,4 +178,4 @@ def test_unknown_example_and_jobs_are_refused_before_anything_is_measured(prepar
     assert score(prepared, "--examples", "창밖을 봐라") == 2
     assert "did you mean '창밖을 보라'?" in complaint(capsys)
     assert score(prepared, "--nj", "0") == 2
-    assert "--nj: wants 1 or more, found 0" in complaint(capsys)
+    assert "--nj: expected 1 or more, found 0" in complaint(capsys)

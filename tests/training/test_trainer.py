@@ -1,4 +1,4 @@
-"""The trainer on a toy task: what goes on after a kill, what several processes do, what is refused."""
+"""The trainer on a toy task: exact resuming, several processes, error messages."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def killed_runs(place: Path, moments: str, exp: str, overrides: str = "") -> str
     return done.stdout
 
 
-def test_killed_at_any_moment_and_started_again_equals_never_killed(place):
+def test_a_killed_training_resumes_exactly(place):
     last = int(killed_runs(place, "count", "whole"))
     moments = [f"{round(1 + i * (last - 1) / 7)}" for i in range(8)]
     moments += [f"{last // 3}+{last // 2}+{last // 4}"]
@@ -129,10 +129,10 @@ def test_killed_at_any_moment_and_started_again_equals_never_killed(place):
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_asked_to_stop_writes_a_checkpoint_and_goes_on_later(
+def test_a_stop_signal_writes_a_checkpoint_and_training_resumes(
     place, monkeypatch, number, workers, capsys
 ):
-    """Also where the whole group is asked, workers too, as schedulers and terminals do."""
+    """Also if the whole process group is signalled with its workers, as by schedulers and terminals."""
     train(place, "whole")
     report = Trainer._report
     strangers = multiprocessing.active_children()  # pools that other tests have left
@@ -168,15 +168,15 @@ def start_method(request):
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"], indirect=True)
-def test_workers_that_are_started_anew_give_the_same(place, start_method):
-    """As Python 3.14, macOS and Windows do; the user's part file has to be imported there too."""
+def test_spawned_workers_do_not_change_the_result(place, start_method):
+    """As on Python 3.14, macOS and Windows; the user's part file has to be imported in them too."""
     phases = "'training.phases=[{name: first, targets: [restore], steps: 3, batch_size: 4}]'"
     assert train(place, "alone", phases) == 0
     assert train(place, "helped", f"training.workers=1 {phases}") == 0
     assert_same(place, "alone", "helped")
 
 
-def test_a_training_in_a_thread_leaves_signals_alone(place):
+def test_a_training_in_a_thread_does_not_change_signal_handlers(place):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     found = []
     thread = threading.Thread(target=lambda: found.append(train(place, "threaded")))
@@ -197,7 +197,7 @@ with FileLock(sys.argv[1], timeout=0):
 """
 
 
-def test_a_second_training_in_a_folder_is_refused_until_the_first_is_dead(place, capsys):
+def test_a_second_training_in_a_folder_is_refused_until_the_first_ends(place, capsys):
     (place / "a").mkdir()
     words = [sys.executable, "-c", LOCKS, str(place / "a/.lock")]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
@@ -213,18 +213,18 @@ def test_a_second_training_in_a_folder_is_refused_until_the_first_is_dead(place,
     [
         ("tpu", "--device: expected cpu, cuda, cuda:N or mps, found 'tpu'"),
         ("gpu", "--device: expected cpu, cuda, cuda:N or mps, found 'gpu'"),
-        ("mps", "--device mps: torch finds no such device on this machine; take cpu"),
+        ("mps", "--device mps: torch finds no such device on this machine; use cpu"),
         ("cuda:7", "--device cuda:7: the last one is cuda:1"),
     ],
 )
-def test_a_device_that_is_not_there_is_one_line(place, capsys, monkeypatch, device, said):
+def test_a_missing_device_is_a_one_line_error(place, capsys, monkeypatch, device, said):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert refused(capsys, train(place, "a", "", "--device", device)) == said
     assert not (place / "a").exists()
 
 
-def test_a_finished_training_started_again_changes_nothing(place):
+def test_a_finished_training_that_is_repeated_changes_nothing(place):
     train(place, "a")
     before = {which: weights(place, "a", which) for which in ("raw", "ema")}
     text = (place / "a/log.csv").read_bytes()
@@ -277,7 +277,7 @@ def test_bf16_differs_little_and_keeps_fp32_weights(place, monkeypatch):
     assert max((full[n] - half[n]).abs().max() for n in full) < 0.02
 
 
-def test_each_turn_trains_its_own_parameters_and_frozen_ones_stay(place):
+def test_each_target_trains_its_own_parameters_and_frozen_ones_stay(place):
     start = read_config(place / "conf.yaml").build_task(place / "assets").state_dict()
 
     def moved(exp: str, phase: str) -> set[str]:
@@ -294,7 +294,7 @@ def test_each_turn_trains_its_own_parameters_and_frozen_ones_stay(place):
     )
 
 
-def test_a_phase_starts_from_the_averaged_weights_of_the_one_before(place):
+def test_a_phase_starts_from_the_averaged_weights_of_the_previous_one(place):
     train(place, "one", "'training.phases=[{name: first, targets: [restore], steps: 7}]'")
     second = "{name: second, targets: [critic], steps: 1, freeze: []}"
     train(
@@ -343,7 +343,7 @@ def spoil(place: Path, name: str, value: float, split: str = "train") -> None:
 
 
 def refused(capsys, status: int) -> str:
-    """The one line that the program says (progress bars aside) before it ends with status 2."""
+    """The one line of error output (without progress bars) of a program that ends with status 2."""
     assert status == 2
     lines = capsys.readouterr().err.splitlines()
     said = [line for line in lines if line.strip() and "step/s" not in line]
@@ -351,7 +351,7 @@ def refused(capsys, status: int) -> str:
     return said[0].removeprefix("voicediff train: ")
 
 
-def test_a_loss_that_is_not_a_number_names_step_and_item_and_keeps_the_checkpoint(place, capsys):
+def test_a_nan_loss_names_step_and_item_and_keeps_the_checkpoint(place, capsys):
     train(place, "a", "training.phases.second.steps=2")
     kept = weights(place, "a")
     spoil(place, "utt7", np.nan)
@@ -365,12 +365,12 @@ def test_a_loss_that_is_not_a_number_names_step_and_item_and_keeps_the_checkpoin
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unusable_item_is_one_line_also_from_a_worker(place, capsys, workers):
+def test_an_invalid_item_is_a_one_line_error_also_from_a_worker(place, capsys, workers):
     spoil(place, "utt7", np.inf)
     assert refused(capsys, train(place, "a", f"training.workers={workers}")) == "utt7: infinite"
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(place, capsys, monkeypatch):
+def test_a_full_disk_is_a_one_line_error_and_keeps_the_last_checkpoint(place, capsys, monkeypatch):
     train(place, "a", "training.phases.second.steps=2")
     capsys.readouterr()
 
@@ -407,7 +407,7 @@ def test_other_assets_or_parts_in_the_same_folder_are_refused(place, capsys):
     assert "was started with other assets (tokens.txt)" in refused(capsys, train(place, "a"))
 
 
-def test_fine_tuning_takes_what_fits_and_says_what_not(place, capsys):
+def test_fine_tuning_loads_matching_weights_and_lists_the_others(place, capsys):
     train(place, "a")
     capsys.readouterr()
     assert train(place, "b", "task.hidden=9", "--init-from", str(place / "a")) == 0
@@ -464,7 +464,7 @@ def test_a_missing_folder_is_named(place, capsys, folder):
 LONG = "training.phases.first.steps=60 training.phases.second.steps=40"
 
 
-def test_measuring_the_machine_changes_nothing_where_there_is_time(place):
+def test_the_trial_changes_nothing_within_the_time_limit(place):
     assert train(place, "free", LONG) == 0
     assert train(place, "bound", f"{LONG} training.minutes=60") == 0
     assert_same(place, "free", "bound")
@@ -474,7 +474,7 @@ def test_measuring_the_machine_changes_nothing_where_there_is_time(place):
     assert all(0 < seconds < 1 for seconds in (*kept["seconds"].values(), kept["validation"]))
 
 
-def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypatch, capsys):
+def test_on_a_slow_machine_all_phases_are_shortened_by_the_same_factor(place, monkeypatch, capsys):
     times = budget.StepTimes({"first": 2.0, "second": 3.0}, validation=1.2)
     monkeypatch.setattr(budget, "measure", lambda *_: (times, 0))
     wanted = f"{LONG} training.minutes=2.01 training.validate_every=20"
@@ -496,7 +496,7 @@ def test_too_slow_a_machine_trains_all_phases_for_the_same_share(place, monkeypa
     assert checkpoints.newest(place / "killed").name == "step_00000048"
 
 
-def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypatch):
+def test_a_phase_keeps_its_min_steps_and_the_others_lose_more(place, monkeypatch):
     times = budget.StepTimes({"first": 2.0, "second": 3.0}, validation=0.0)
     monkeypatch.setattr(budget, "measure", lambda *_: (times, 0))
     timer = iter([0.0, 0.0, 100.0])  # the end is set, training begins, the first phase is done
@@ -516,7 +516,7 @@ def test_a_phase_keeps_its_least_steps_and_the_others_lose_more(place, monkeypat
         (2.0, 300.0, 30, 1),  # the time is over
     ],
 )
-def test_between_phases_the_clock_is_looked_at_again(
+def test_the_budget_is_adjusted_between_phases(
     place, monkeypatch, capsys, minutes, spent, first, second
 ):
     times = budget.StepTimes({"first": 2.0, "second": 3.0}, validation=0.0)
@@ -534,7 +534,7 @@ def test_between_phases_the_clock_is_looked_at_again(
     assert checkpoints.newest(place / "a").name == f"step_{first + second:08d}"
 
 
-def test_a_training_hardly_longer_than_the_trial_is_not_measured(place):
+def test_a_training_hardly_longer_than_the_trial_is_not_timed(place):
     assert train(place, "short", "training.minutes=0.0001") == 0
     assert not (place / "short/fitted.json").exists()
     assert checkpoints.newest(place / "short").name == "step_00000017"

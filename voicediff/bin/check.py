@@ -1,7 +1,7 @@
-"""Build everything that configurations name and print the sizes; nothing is trained.
+"""Build all parts of configurations and print their sizes, without training.
 
 With --assets the vocabulary and statistics of prepared data are used, else the task's defaults.
-With --print the whole configuration is shown: what a `base:` says, overrides and defaults included.
+With --print the whole configuration is shown, including `base:`, overrides and defaults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", nargs="+", type=Path, metavar="CONF", help="YAML files")
     parser.add_argument("--assets", type=Path, help="folder with token list and statistics")
-    parser.add_argument("--print", action="store_true", help="show the whole configuration too")
+    parser.add_argument("--print", action="store_true", help="also print the whole configuration")
     parser.add_argument(
         "--train-args", default="", metavar="'A.B=C ...'", help="overrides, separated by spaces"
     )
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def parameter_counts(task) -> dict[str, int]:
-    """Parameters by part (two levels of the module tree), and their sum."""
+    """Number of parameters by part (two levels of the module tree), and in all."""
     counts = Counter()
     for name, parameter in task.named_parameters():
         counts[".".join(name.split(".")[:-1][:2]) or name] += parameter.numel()

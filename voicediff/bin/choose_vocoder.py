@@ -1,11 +1,12 @@
 """Measure vocoders on songs of the development set and keep the best one with the acoustic model.
 
-Each vocoder makes sound of the recordings' own mels (copy synthesis) and of mels that the model
-sings. Another vocoder than Griffin-Lim is taken where on generated mels the product of MCD,
-multi-resolution STFT distance and periodicity error is smaller, none of them more than 3 % larger, and
-on the recordings' own mels it is at most 0.3 dB (MCD) worse; of several, the one with the smallest product.
-F0 decides nothing: to some of them it is given. The choice and its figures stand in MODEL/vocoder.yaml, a trained vocoder is copied
-to MODEL/vocoder; `voicediff sing` and `decode` use it from then on.
+Each vocoder makes sound from the recordings' own mels (copy synthesis) and from mels that the model
+generates. Another vocoder than Griffin-Lim is selected if on generated mels the product of MCD,
+multi-resolution STFT distance and periodicity error is smaller, none of the three is more than 3 %
+larger, and on the recordings' own mels MCD is at most 0.3 dB larger; of several, the one with the
+smallest product. F0 metrics are not used, because some vocoders are given F0. The choice and the
+measurements are written to MODEL/vocoder.yaml, a trained vocoder is copied to MODEL/vocoder;
+`voicediff sing` and `decode` then use it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from voicediff.report.table import Column, Row, Table
 from voicediff.tasks.svs.model import SingingSynthesis
 
 ALLOWANCE = 0.3  # dB of MCD on the recordings' own mels
-CHANCE = 1.03  # by which two trainings that should be alike may differ in one figure
+TOLERANCE = 1.03  # ratio by which a metric varies between two trainings of one configuration
 COLUMNS = (
     Column("mcd", "MCD", "dB", "lower"),
     Column("multi_stft", "STFT", "", "lower", digits=3),
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     vocoders = {name: find_vocoder(name, loaded.task.mel, args.model) for name in names}
     of = _subjects(args, loaded, vocoders)
     if kept(args.model).get("of") == of:
-        print(f"{args.model}: sings with {chosen(args.model)}, chosen already")
+        print(f"{args.model}: uses {chosen(args.model)}, chosen before")
         return
     if args.select:
         _keep(args.model, args.select, vocoders[args.select], {"of": of})
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def best(figures: Mapping[str, Figures]) -> str:
-    """The name of the vocoder to take; see above."""
+    """The name of the vocoder to select, by the rule in this module's docstring."""
     least = figures[FALLBACK]
     ceiling = least["copy"]["mcd"] + ALLOWANCE
 
@@ -79,14 +80,14 @@ def best(figures: Mapping[str, Figures]) -> str:
 
     def fits(name: str) -> bool:
         made = figures[name]["generated"]
-        near = all(made[key] <= CHANCE * least["generated"][key] for key in DECIDING)
+        near = all(made[key] <= TOLERANCE * least["generated"][key] for key in DECIDING)
         return near and factor(name) < 1 and figures[name]["copy"]["mcd"] <= ceiling
 
     return min((name for name in figures if fits(name)), key=factor, default=FALLBACK)
 
 
 class _Lines:
-    """Lines of the development set: their recordings, and the mels that the model sings of them."""
+    """Lines of the development set: recordings and generated mels."""
 
     def __init__(self, args: argparse.Namespace, loaded: experiment.Experiment):
         self.task: SingingSynthesis = loaded.task
@@ -110,11 +111,11 @@ class _Lines:
         self.utts = [entry["utt"] for entry in entries]
 
     def measure(self, vocoder: Named) -> Figures:
-        """Figures of both kinds of mels through a vocoder."""
+        """Metrics of both kinds of mels through a vocoder."""
         vocoder = vocoder.to(self.device)
-        rulers = singing_metrics([column.key for column in COLUMNS])
+        metrics = singing_metrics([column.key for column in COLUMNS])
         return {
-            kind: score_row(self.natural, self._made(vocoder, mels), self.task.mel, rulers)
+            kind: score_row(self.natural, self._made(vocoder, mels), self.task.mel, metrics)
             for kind, mels in self.mels.items()
         }
 
@@ -146,7 +147,7 @@ class _Lines:
 
 
 def _first(entries: Sequence[dict], frames: float, dump: Path) -> list[dict]:
-    """The first lines, about so many frames together."""
+    """The first lines, with about `frames` frames in all."""
     taken, total = [], 0
     for entry in entries:
         if total < frames:
@@ -167,7 +168,7 @@ def _table(
 def _subjects(
     args: argparse.Namespace, loaded: experiment.Experiment, vocoders: Mapping[str, Named]
 ) -> dict[str, Any]:
-    """What is compared: the same, and nothing has to be measured again."""
+    """What the measurements depend on; where it is unchanged they are not repeated."""
     weights = {vocoder.title: vocoder.weights for vocoder in vocoders.values()}
     measured = {"nfe": args.nfe, "seconds": args.seconds, "seed": args.seed}
     measured["sampler"] = plain(loaded.sampler)
@@ -186,4 +187,4 @@ def _keep(model: Path, name: str, vocoder: Named, about: Mapping[str, Any]) -> N
     folder = Path(name) if Path(name).is_dir() else None
     before = chosen(model)
     keep(model, NEURAL if folder else name, about, folder)
-    print(f"\n{model}: sings with {vocoder.title} from now on (before: {before})")
+    print(f"\n{model}: uses {vocoder.title} now (before: {before})")

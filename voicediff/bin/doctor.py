@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ("batch", "overfit_steps"):
         if getattr(args, name) < 1:
             option = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{option}: wants 1 or more, found {getattr(args, name)}")
+            raise ConfigError(f"{option}: expected 1 or more, found {getattr(args, name)}")
     loaded = experiment.load(args.model, device=args.device)
     examination = Examination(args, loaded)
     checks = []

@@ -1,8 +1,8 @@
-"""Bring a checkpoint of another project into voicediff's form.
+"""Convert a checkpoint of another project.
 
 SOURCE is grad-tts, sgmse, sgmse-v2, sgmse-48k, storm, avdiffuss, diffsinger or hifigan. The folder
 DIR gets import.yaml (the parts, the process, the features) and one safetensors file for each part;
-docs/checkpoints.md says what maps to what. Nothing that is in FILE is executed.
+see docs/checkpoints.md. No code in FILE is executed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="a constructor's argument the network was trained with, e.g. nf=96; repeatable",
+        help="argument of the network's constructor in training, e.g. nf=96; repeatable",
     )
     parser.add_argument(
-        "--raw", action="store_true", help="take the raw weights, not the averaged ones"
+        "--raw", action="store_true", help="use the raw weights instead of the averaged ones"
     )
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     for assignment in args.option:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--option {assignment}: is written NAME=VALUE")
+            raise ConfigError(f"--option {assignment}: expected NAME=VALUE")
         options[name] = parse_yaml(value, f"--option {name}")
     imported = convert(args.source, read_checkpoint(args.file), options, ema=not args.raw)
     save(imported, args.out, args.source, args.file.name)

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix",
         action="store_true",
-        help="write song.fixed.mid and words.fixed.txt beside them; of a CSD tree, fixed/",
+        help="write song.fixed.mid and words.fixed.txt to the same folder; for a CSD tree, fixed/",
     )
     parser.add_argument("--json", action="store_true", help="print the problems as a JSON list")
     low, high = RANGE
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _lint_other(args: argparse.Namespace) -> tuple[list[Problem], list[Path]]:
     if args.lyrics:
-        raise DataError(f"{args.song}: brings its own words; leave {args.lyrics} out")
+        raise DataError(f"{args.song}: has lyrics of its own; leave {args.lyrics} out")
     pitch_range = (args.low, args.high)
     if args.song.suffix.lower() == ".json":
         return check_score(read_score(args.song), pitch_range), []

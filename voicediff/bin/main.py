@@ -18,7 +18,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from voicediff import __version__
 from voicediff.bin.arguments.renamed import check_names
 from voicediff.errors import ConfigError, DataError, TrainingError
 from voicediff.optional import import_failure
@@ -78,6 +77,8 @@ class _Version(argparse.Action):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *arguments: object) -> None:
+        from voicediff import __version__
+
         try:
             torch = f"torch {importlib.metadata.version('torch')}"
         except importlib.metadata.PackageNotFoundError:

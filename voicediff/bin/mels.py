@@ -1,8 +1,8 @@
-"""Write the mels that an acoustic model sings of given lines: what its vocoder is fine-tuned on.
+"""Write mels that an acoustic model generates, for fine-tuning its vocoder.
 
-They are aligned with the recordings (the score gives the frames) and follow the recordings' F0, so
-a vocoder learns to make the recording of what the model says. OUT/UTT.npy, (n_mels, T) float16;
-`training.phases.NAME.data.mels=OUT` of the task `vocoder` reads them. What is there is kept.
+They are aligned with the recordings (the score gives the frames) and generated from the recordings'
+F0, so that a vocoder learns to map them to the recordings. OUT/UTT.npy, (n_mels, T) float16;
+`training.phases.NAME.data.mels=OUT` of the task `vocoder` reads them. Files that exist are kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _chosen(lines: SingingDataset, most: int | None) -> list[int]:
-    """Numbers of the lines, alike in length one after the other."""
+    """Numbers of the lines, sorted by length."""
     count = len(lines) if most is None else min(most, len(lines))
     chosen = np.unique(np.linspace(0, len(lines) - 1, count).round().astype(int)).tolist()
     return sorted(chosen, key=lambda i: lines.lengths[i])
@@ -52,7 +52,7 @@ def _write(
     sampler: Sampler | None,
     args: argparse.Namespace,
 ) -> None:
-    """Sing some lines with the recordings' F0."""
+    """Generate some lines with the recordings' F0."""
     device = next(task.parameters()).device
     items = [lines.item(i, 0) for i in indices]
     batch = task.collate(items, [0] * len(items))

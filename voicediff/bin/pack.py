@@ -1,7 +1,7 @@
-"""Pack what use needs of an experiment into a small folder: averaged weights in half precision.
+"""Copy what inference needs of an experiment into a small folder, averaged weights in half precision.
 
-Checkpoints, logs and raw weights stay behind; the model's own vocoder comes along. The folder is
-used like the experiment's, e.g. `voicediff sing --model PACKED`, and can be fine-tuned from.
+Checkpoints, logs and raw weights are left out; the model's own vocoder is included. The folder is
+used like the experiment's, e.g. `voicediff sing --model PACKED`, also as a start for fine-tuning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from voicediff.inference.vocoding import CHOICE, FOLDER, pack
 
 
 def run(args: argparse.Namespace) -> None:
-    experiment.load(args.model)  # what cannot be used is not packed
+    experiment.load(args.model)  # raises where the experiment is damaged
     own = args.model / FOLDER
     with whole_folder(args.out) as new:
         experiment.pack(args.model, new)

@@ -1,8 +1,8 @@
-"""Compare samplers, grids and numbers of network calls on development data, and recommend one.
+"""Compare samplers, grids and NFE (network evaluations) on development data, and recommend one.
 
 Writes into the experiment folder: report/nfe.json, speed.json, REPORT.md, pareto.png and
-recommended.yaml, which `voicediff decode` and `voicediff sing` then use. What is measured is kept
-in report/work.jsonl; the same command goes on from there.
+recommended.yaml, which `voicediff decode` and `voicediff sing` then use. Measurements are kept in
+report/work.jsonl; the same command resumes from there.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from voicediff.tasks.svs.model import SingingSynthesis
 
 
 def run(args: argparse.Namespace) -> None:
-    calls = _numbers(args.nfe)
+    numbers = _numbers(args.nfe)
     if not args.margin >= 0:
-        raise ConfigError(f"--margin: wants 0 or more, found {args.margin}")
+        raise ConfigError(f"--margin: expected 0 or more, found {args.margin}")
     if args.items is not None and args.items < 1:
-        raise ConfigError(f"--items: wants 1 or more, found {args.items}")
+        raise ConfigError(f"--items: expected 1 or more, found {args.items}")
     loaded = experiment.load(args.model, device=args.device)
-    chosen = settings(_names(args.samplers), _names(args.grids), calls, loaded.config.sampler)
+    chosen = settings(_names(args.samplers), _names(args.grids), numbers, loaded.config.sampler)
     measurement = _measurement(args, loaded)
     by = _judged(args.metric, measurement)
     work = MeasurementLog(args.model / "report" / "work.jsonl", measurement.facts())
@@ -82,7 +82,7 @@ def _measurement(args: argparse.Namespace, loaded: Experiment) -> Measurement:
 
 
 def _judged(name: str | None, measurement: Measurement) -> Judged:
-    """The figure that decides: by default the task's own."""
+    """The metric that decides: by default the task's own."""
     usual = measurement.judged
     if name is None:
         return usual
@@ -104,5 +104,5 @@ def _numbers(text: str) -> list[int]:
     except ValueError:
         numbers = [0]
     if numbers[0] < 1:
-        raise ConfigError(f"--nfe: wants numbers of calls like 1,4,10; found {text!r}")
+        raise ConfigError(f"--nfe: expected numbers like 1,4,10, found {text!r}")
     return numbers

@@ -1,7 +1,7 @@
-"""Score decoded singing: figures, tables, pictures and one page with sounds.
+"""Score decoded singing: metrics, tables, pictures and one page with sounds.
 
-Writes into the decoded folder: scores.json (all figures, also by utterance), RESULTS.md, pictures/
-and index.html, which needs nothing but a browser.
+Writes into the decoded folder: scores.json (all metrics, also by utterance), RESULTS.md, pictures/
+and index.html, a page without external files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from voicediff.report.table import plain
 
 def run(args: argparse.Namespace) -> None:
     if args.nj < 1:
-        raise ConfigError(f"--nj: wants 1 or more, found {args.nj}")
+        raise ConfigError(f"--nj: expected 1 or more, found {args.nj}")
     mel = read_mel_spec(args.dump.parent / "assets")
     lines, titles = read_lines(args.data, args.dump)
     songs = choose_songs(titles, split_titles(args.examples))
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     report = SingingReport(args.decoded, scored, lines, mel, versions(seeds[-1] if seeds else 0))
     report.write({song: titles[song] for song in songs})
     print(plain(singing_metrics.summary(scored)))
-    print("* best of what was generated; which figures lie, and why, is said in RESULTS.md\n")
+    print("* best generated row; RESULTS.md explains the metrics and their biases\n")
     for name, path in report.paths.items():
         print(f"{name + ':':8}{path}")
 
@@ -71,11 +71,11 @@ def read_lines(data: Path, dump: Path) -> tuple[list[Line], dict[str, str]]:
 
 @dataclass(frozen=True)
 class ReferenceF0:
-    """Where the F0 of recordings comes from.
+    """Source of the recordings' F0.
 
     Attributes:
-        decoded: the decoded folder, which keeps what pyin found below `natural/`.
-        known: files of the F0 of generated songs by song; other songs are measured by pyin.
+        decoded: the decoded folder, in which pyin's results are cached below `natural/`.
+        known: files with the exact F0 of generated songs; other songs are analysed by pyin.
     """
 
     decoded: Path
@@ -106,7 +106,7 @@ def measure(
     jobs: int = 1,
     reference: ReferenceF0 | None = None,
 ) -> list[Scored]:
-    """All figures of all rows against the row `natural`, `jobs` lines or rows at a time."""
+    """All metrics of all rows with the row `natural` as reference; `jobs` in parallel."""
     natural = next(row for row in rows if row.name == "natural")
     backend = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
     work = (joblib.delayed(_reference)(natural, line, mel, reference) for line in lines)
@@ -134,7 +134,7 @@ def _measure_row(
 def _matching(
     row: Row, lines: Sequence[Line], references: Sequence[Item], mel: MelSpec
 ) -> Iterator[Item]:
-    """The row's items. Raises DataError with the file where one is not as long as the recording."""
+    """The row's items. Raises DataError for one that is not as long as the recording."""
     items = _items(row, lines, mel)
     for line, reference, item in zip(lines, references, items, strict=True):
         if abs(item.frames - reference.frames) > TOLERANCE:

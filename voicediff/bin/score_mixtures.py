@@ -1,7 +1,7 @@
-"""Score separated mixtures: figures by kind of pair, tables, pictures and one page with sounds.
+"""Score separated mixtures: metrics by kind of pair, tables, pictures and one page with sounds.
 
-Writes into the separated folder: scores.json (all figures, also by track), RESULTS.md, pictures/ and
-index.html, which needs nothing but a browser.
+Writes into the separated folder: scores.json (all metrics, also by track), RESULTS.md, pictures/ and
+index.html, a page without external files.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ Figures = dict[str, float]
 
 def run(args: argparse.Namespace) -> None:
     if args.nj < 1:
-        raise ConfigError(f"--nj: wants 1 or more, found {args.nj}")
+        raise ConfigError(f"--nj: expected 1 or more, found {args.nj}")
     if args.examples < 0:
-        raise ConfigError(f"--examples: wants 0 or more, found {args.examples}")
+        raise ConfigError(f"--examples: expected 0 or more, found {args.examples}")
     made, rows = read_separated(args.decoded)
     missing = separation_metrics()[1]
     for name, why in missing.items():
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     for group in [g for g in (DIFFERENT, SAME_VOICE) if g in present] or [""]:
         title = GROUPS.get(group, group) or "all mixtures"
         print(f"{title}\n{plain(quality(scored, title, group))}\n")
-    print("* best of a model; what the figures mean is said in RESULTS.md\n")
+    print("* best row of a model; RESULTS.md explains the metrics\n")
     for name, path in report.paths.items():
         print(f"{name + ':':8}{path}")
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
 def measure(
     rows: Sequence[SeparatedRow], mixtures: Sequence[Mixture], jobs: int = 1
 ) -> list[ScoredRow]:
-    """All figures of all rows but the truth's, `jobs` mixtures at a time."""
+    """All metrics of all rows except the truth; `jobs` mixtures in parallel."""
     scored = [row for row in rows if row.name != TRUTH]
     work = (joblib.delayed(measure_mixture)(rows, mixture) for mixture in mixtures)
     backend = {"backend": "loky", "inner_max_num_threads": 1} if jobs > 1 else {}
@@ -95,7 +95,7 @@ def measure(
 
 
 def measure_mixture(rows: Sequence[SeparatedRow], mixture: Mixture) -> dict[str, list[Figures]]:
-    """Figures of each voice of a mixture by row, improvements over the mixture among them."""
+    """Metrics of each track of a mixture by row, including improvements over the mixture."""
     metrics, _ = separation_metrics()
     count = len(mixture.sources)
     tracks = {row.name: row.tracks(mixture.id, count) for row in rows}
@@ -113,7 +113,7 @@ def measure_mixture(rows: Sequence[SeparatedRow], mixture: Mixture) -> dict[str,
 
 
 def by_pair(tracks: Sequence[Figures], pairs: Sequence[str]) -> dict[str, Figures]:
-    """Means over all, over each kind of pair, and over all pairs of different voices together."""
+    """Means over all, over each kind of pair, and over all pairs of different speakers."""
     groups = mean_by_group(tracks, pairs)
     different = ["" if pair in (SAME_VOICE, ALONE) else DIFFERENT for pair in pairs]
     if DIFFERENT in different:

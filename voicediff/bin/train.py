@@ -1,4 +1,4 @@
-"""Train what a configuration names; started again in the same folder, go on where it stopped.
+"""Train the model of a configuration; the same command resumes a training that was stopped.
 
 Several GPUs: torchrun --nproc-per-node 4 -m voicediff train ... (or accelerate launch).
 Ctrl-C or SIGTERM writes a checkpoint and stops.
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--train", type=Path, required=True, help="prepared training data")
     parser.add_argument(
-        "--dev", type=Path, help="prepared development data; without: no validation"
+        "--dev", type=Path, help="prepared development data; without it there is no validation"
     )
     parser.add_argument("--assets", type=Path, help="token list and statistics of the data")
     parser.add_argument("--exp", type=Path, required=True, help="experiment folder")
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init-from",
         type=Path,
         metavar="EXP",
-        help="fine-tune: begin with the weights of another experiment, as far as they fit",
+        help="fine-tune: start from the weights of another experiment, as far as they fit",
     )
     parser.add_argument(
         "--device", help="cpu, cuda, cuda:1, mps (Apple GPU) [CUDA if there is one, else cpu]"
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume-with-new-config",
         action="store_true",
-        help="go on although the configuration differs from the folder's",
+        help="resume although the configuration differs from the folder's",
     )
 
 
@@ -59,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     )
     stopped = train(request)
     if stopped:
-        print("voicediff train: stopped; the same command goes on from here", file=sys.stderr)
+        print("voicediff train: stopped; the same command resumes it", file=sys.stderr)
     return 128 + stopped if stopped else 0

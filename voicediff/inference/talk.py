@@ -53,9 +53,9 @@ class Speaker:
         return self.entry.person.face.valid
 
     @property
-    def seen(self) -> list[tuple[float, float]]:
+    def spans(self) -> list[tuple[float, float]]:
         """[start, end) in seconds of the recording where the person is visible."""
-        return self.entry.seen
+        return self.entry.visible
 
     @property
     def confidence(self) -> float | None:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="parts and folders to compare [griffin_lim harmonic]",
     )
     parser.add_argument("--select", metavar="NAME", help="keep this one without measuring")
-    parser.add_argument("--nfe", type=int, help="network calls [the sampler's own]")
+    parser.add_argument("--nfe", type=int, help="network evaluations (NFE) [the sampler's own]")
     parser.add_argument("--seconds", type=float, default=60.0, help="of lines to measure [60]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--nfe", default=",".join(map(str, NFE)), help="values of NFE to compare [%(default)s]"
     )
     parser.add_argument("--items", type=int, help="the first lines or mixtures only [all]")
-    parser.add_argument("--vocoder", help="singing: also measure the sound that this one makes")
+    parser.add_argument("--vocoder", help="singing: also measure the output of this vocoder")
     parser.add_argument(
         "--list", default="own", help="separation: list of mixtures below lists/ [%(default)s]"
     )
@@ -28,16 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--margin",
         type=float,
         default=0.05,
-        help="share off the best that is allowed [%(default)s]",
+        help="tolerance relative to the best value [%(default)s]",
     )
     parser.add_argument(
-        "--noise-scale", type=float, help="standard deviation of noise [the model's]"
+        "--noise-scale", type=float, help="standard deviation of the noise [the model's]"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--batch-seconds", type=float, default=40.0, help="singing: of lines at once [%(default)s]"
+        "--batch-seconds",
+        type=float,
+        default=40.0,
+        help="singing: batch size, seconds of lines [%(default)s]",
     )
     parser.add_argument(
-        "--batch", type=int, default=8, help="separation: mixtures at once [%(default)s]"
+        "--batch", type=int, default=8, help="separation: batch size, mixtures [%(default)s]"
     )
     parser.add_argument("--device", help="cpu, cuda ... [a GPU if there is one]")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--decoded", required=True, type=Path, help="what `voicediff decode` wrote")
+    parser.add_argument(
+        "--decoded", required=True, type=Path, help="output folder of `voicediff decode`"
+    )
     parser.add_argument("--data", required=True, type=Path, help="data folder, e.g. data/test")
     parser.add_argument("--dump", required=True, type=Path, help="its features, e.g. dump/test")
     parser.add_argument(
@@ -23,6 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "pyin", "tracker"),
         default="auto",
         help="F0 of the recordings: by librosa's pyin in the range of the notes, or by the tracker "
-        "that measures the renditions; auto takes the F0 that a generated corpus knows, else pyin",
+        "used for the generated songs; auto takes the exact F0 of a generated corpus, else pyin",
     )
     parser.add_argument("--nj", type=int, default=1, help="parallel jobs")

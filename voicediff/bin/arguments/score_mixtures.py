@@ -8,7 +8,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--decoded", required=True, type=Path, help="what `voicediff decode-mixtures` wrote"
+        "--decoded", required=True, type=Path, help="output folder of `voicediff decode-mixtures`"
     )
     parser.add_argument(
         "--examples", type=int, default=6, help="mixtures on the page [%(default)s]"
