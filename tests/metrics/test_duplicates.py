@@ -1,4 +1,4 @@
-"""Two tracks of the same speaker are detected; silent or non-overlapping tracks are not compared."""
+"""Tracks of the same speaker are detected; silent or non-overlapping tracks are not compared."""
 
 import numpy as np
 import pytest

@@ -19,7 +19,7 @@ FAULTS = ("drop", "double", "swap")
 
 
 def make_song(seed: int) -> Score:
-    """Four to eight lines of two or four bars in 4/4; every line ends with a long note or a rest."""
+    """Four to eight lines of two or four bars in 4/4; lines end with a long note or a rest."""
     rng = random.Random(seed)
     beat = 60 / rng.choice([80, 96, 100, 120, 132])
     notes: list[Note] = []

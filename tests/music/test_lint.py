@@ -36,7 +36,7 @@ def word_lines(score: Score) -> list[str]:
 
 
 def from_tunes(rest: float) -> list[Score]:
-    """Tunes of the mini corpus, with `rest` beats of silence after each phrase, legato otherwise."""
+    """Legato tunes of the mini corpus with `rest` beats of silence after each phrase."""
     found = []
     for tune in training_tunes() + held_out_tunes():
         beat, at, notes, phrases = 60 / tune.tempo, 0.5, [], []

@@ -77,7 +77,7 @@ def _lowpass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
 def _candidates(
     frames: np.ndarray, shortest: int, longest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Lags (T, K) in samples, their costs (T, K; inf where there is none), levels, periodicity (T,)."""
+    """Lags in samples and costs (inf without a candidate), (T, K); levels and periodicity, (T,)."""
     frames = frames - frames.mean(1, keepdims=True)
     levels = np.sqrt(np.square(frames).mean(1))
     aperiodicity = _aperiodicity(frames / np.maximum(levels, 1e-9)[:, None], longest + 3)

@@ -1,7 +1,7 @@
 """Triangular mel filter banks on the two common mel scales.
 
-Slaney's scale (Auditory Toolbox, 1998) is linear below 1 kHz and logarithmic above; the HTK scale is
-2595 log10(1 + f / 700) (Young et al., The HTK Book).
+Slaney's scale (Auditory Toolbox, 1998) is linear below 1 kHz and logarithmic above. The HTK scale
+is 2595 log10(1 + f / 700) (Young et al., The HTK Book).
 """
 
 from __future__ import annotations

@@ -41,11 +41,13 @@ class MelSpec:
     def __post_init__(self) -> None:
         if not 0 < self.hop <= self.win <= self.n_fft:
             raise ConfigError(
-                f"mel: 0 < hop <= win <= n_fft does not hold for {self.hop}, {self.win}, {self.n_fft}"
+                f"mel: 0 < hop <= win <= n_fft does not hold for "
+                f"{self.hop}, {self.win}, {self.n_fft}"
             )
         if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
             raise ConfigError(
-                f"mel: fmin {self.fmin:g} and fmax {self.fmax:g} do not fit a sample rate of {self.sample_rate}"
+                f"mel: fmin {self.fmin:g} and fmax {self.fmax:g} do not fit "
+                f"a sample rate of {self.sample_rate}"
             )
         if self.n_mels < 1 or self.floor <= 0:
             raise ConfigError(f"mel: n_mels {self.n_mels} and floor {self.floor:g} must be above 0")

@@ -18,7 +18,7 @@ def resampled(sound: np.ndarray, rate: float, wanted: float) -> np.ndarray:
 
 
 def stretched(sound: np.ndarray, samples: int) -> np.ndarray:
-    """Resample (N,) to (samples,) at N / samples times the speed; pitch and formants scale with it."""
+    """Resample (N,) to (samples,): speed, pitch and formants scale by N / samples."""
     if len(sound) == samples:
         return sound
     played = resampled(sound, len(sound), samples)[:samples]

@@ -102,8 +102,8 @@ def require_complete(path: Path) -> None:
         available = path.stat().st_size - file.tell()
     if size not in (0, 0xFFFFFFFF) and available < size:
         raise DataError(
-            f"{path}: truncated: the header declares {size} bytes of audio, the file has {available}; "
-            "copy or export the file again"
+            f"{path}: truncated: the header declares {size} bytes of audio, "
+            f"the file has {available}; copy or export the file again"
         )
 
 

@@ -26,7 +26,7 @@ def mel_cepstra(mel: np.ndarray, order: int) -> np.ndarray:
 
 @register("metric", "mcd")
 class MelCepstralDistortion(Metric):
-    """Mel-cepstral distortion in dB (Kubichek 1993), frame-synchronous; favours over-smoothed outputs.
+    """Mel-cepstral distortion in dB (Kubichek 1993), frame by frame; favours over-smoothed outputs.
 
     Mean over all frames of (10 / ln 10) sqrt(2 sum_k (c_k - c'_k)^2), k = 1 .. order, where c are
     the `mel_cepstra` of the natural-log mel of the waveform, after the vocoder. c_0, the level, is

@@ -23,7 +23,7 @@ class HarmonicContrast(Metric):
 
     Noise in the mel fills the valleys, over-smoothing lowers the peaks. A steady pitch gives higher
     values than vibrato, and the vocoder limits them: compare with copy synthesis through the same
-    vocoder, not with the recording. With a vocoder driven by F0 the value hardly depends on the mel.
+    vocoder, not with the recording. With a vocoder driven by F0 it hardly depends on the mel.
     """
 
     needs = ("wav", "f0")

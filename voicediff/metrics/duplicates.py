@@ -23,7 +23,7 @@ class TrackSimilarity:
         self.overlap = np.zeros((tracks, tracks))
 
     def add(self, tracks: np.ndarray, present: np.ndarray) -> None:
-        """Add tracks (S, n); `present` (S, n) is True where the track's person is in the picture."""
+        """Add tracks (S, n); `present` (S, n) is True where the person is in the picture."""
         own = tracks.astype(np.float64) * present
         flags = present.astype(np.float64)
         self.products += own @ own.T

@@ -13,7 +13,7 @@ from voicediff.registry import register
 
 @register("metric", "f0_jitter")
 class F0Jitter(Metric):
-    """Fast fluctuation of F0 in cents inside sustained notes; compare with the recording's own value.
+    """Fast fluctuation of F0 in cents inside sustained notes; compare with the recording's value.
 
     Over notes of at least `shortest` seconds, without their first `attack` and last `release`
     seconds: root mean square of the residual of F0 (in cents) after a cubic fit over `window`

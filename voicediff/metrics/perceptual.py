@@ -16,9 +16,9 @@ from voicediff.registry import register
 
 @register("separation_metric", "estoi")
 class ExtendedIntelligibility(SeparationMetric):
-    """Extended short-time objective intelligibility (Jensen and Taal 2016), package pystoi: `estoi`.
+    """Extended short-time objective intelligibility (Jensen & Taal 2016), package pystoi: `estoi`.
 
-    Correlation of band envelopes over 384 ms; 1 for the clean speech, nan for less than 0.4 s of speech.
+    Correlation of band envelopes over 384 ms; 1 for clean speech, nan for less than 0.4 s of it.
     """
 
     def measure(self, track: SeparatedTrack) -> dict[str, float]:
@@ -40,12 +40,16 @@ class PerceptualQuality(SeparationMetric):
     """Perceptual evaluation of speech quality, wide band (ITU-T P.862.2) and narrow band (P.862.1).
 
     `pesq_wb` of 16 kHz and `pesq_nb` of 8 kHz, both MOS-LQO from 1 to 4.6. The scales differ,
-    so always name the band. Needs the package pesq, whose installation needs a C compiler (`pip install voicediff[pesq]`).
+    so always name the band. Needs the package pesq (`pip install voicediff[pesq]`), whose
+    installation needs a C compiler.
     """
 
     def missing(self) -> str:
         if importlib.util.find_spec("pesq") is None:
-            return "the package pesq is not installed (pip install voicediff[pesq]; needs a C compiler)"
+            return (
+                "the package pesq is not installed "
+                "(pip install voicediff[pesq]; needs a C compiler)"
+            )
         return ""
 
     def measure(self, track: SeparatedTrack) -> dict[str, float]:

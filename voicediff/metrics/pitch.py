@@ -76,10 +76,10 @@ class VoicingError(Metric):
 class SungF0(Metric):
     """Absolute distance in cents to the F0 of the recording, over frames where both are voiced.
 
-    `sung_f0_distance` is the median, `sung_f0_distance_p90` the 90th percentile. Unlike the distance
-    to the score it does not favour a flat F0. The phase of vibrato and the drift of a recording
-    cannot be predicted from the notes: a good rendition does not reach 0 either, and the mean over
-    all renditions has the smallest distance.
+    `sung_f0_distance` is the median, `sung_f0_distance_p90` the 90th percentile. Unlike the
+    distance to the score it does not favour a flat F0. The phase of vibrato and the drift of a
+    recording cannot be predicted from the notes: a good rendition does not reach 0 either, and the
+    mean over all renditions has the smallest distance.
     """
 
     needs = ("f0",)
@@ -126,7 +126,7 @@ class GrossPitchError(Metric):
 class RawPitchAccuracy(Metric):
     """Share of the recording's voiced frames whose F0 is within `cents` of it, 0 to 1.
 
-    As in melody extraction (Salamon et al. 2014), but a frame that lost its voicing counts as wrong.
+    As in melody extraction (Salamon et al. 2014), but frames that lost their voicing are wrong.
     """
 
     needs = ("f0",)

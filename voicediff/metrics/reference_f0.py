@@ -73,14 +73,14 @@ def note_ranges(score: Score) -> list[tuple[float, float]]:
 
 
 def _frames_of_notes(score: Score, spec: MelSpec, frames: int) -> list[tuple[int, int]]:
-    """First and last (exclusive) frame of each note; a rest is divided between the notes around it."""
+    """First and last (exclusive) frame of each note; rests are divided between their neighbours."""
     seconds = [(one.end + other.start) / 2 for one, other in pairwise(score.notes)]
     edges = [0, *(min(round(s * spec.frame_rate), frames) for s in seconds), frames]
     return list(pairwise(edges))
 
 
 def true_f0(path: Path, start: float, frames: int, spec: MelSpec) -> np.ndarray:
-    """F0 in Hz (T,), 0 where unvoiced, of a line that begins at `start` seconds of a generated song.
+    """F0 in Hz (T,), 0 where unvoiced, of a line from `start` seconds of a generated song.
 
     Args:
         path: npz file with `f0` in Hz (n,) and its `rate` in values per second.
@@ -98,7 +98,7 @@ def true_f0(path: Path, start: float, frames: int, spec: MelSpec) -> np.ndarray:
 
 
 def with_f0(item: Item, f0: np.ndarray) -> Item:
-    """Replace the F0 of a prepared item in voiced frames; where `f0` is 0 the item keeps its own."""
+    """Replace the F0 of a prepared item in voiced frames; it keeps its own where `f0` is 0."""
     frames = min(len(f0), len(item.f0))
     f0, own = f0[:frames], item.f0[:frames]
     changed = np.where((own > 0) & (f0 > 0), f0, own)

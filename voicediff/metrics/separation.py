@@ -64,7 +64,7 @@ def score_track(track: SeparatedTrack, metrics: Sequence[SeparationMetric]) -> d
 def improved(
     found: Mapping[str, float], mixture: Mapping[str, float], metrics: Sequence[SeparationMetric]
 ) -> dict[str, float]:
-    """The figures of a track, and their improvements over the figures of the mixture as NAME + "i"."""
+    """The figures of a track, and as NAME + "i" their improvements over those of the mixture."""
     names = [name for metric in metrics for name in metric.improves]
     return {**found, **{f"{name}i": found[name] - mixture[name] for name in names}}
 

@@ -14,7 +14,7 @@ DECIBEL = 20 / np.log(10)  # dB per natural-log unit of magnitude
 
 @register("metric", "log_mel_error")
 class LogMelError(Metric):
-    """Mean absolute difference of the log-mels in dB: 20/ln 10 mean |m - m'|; favours over-smoothing.
+    """Mean absolute difference of the log-mels in dB: 20/ln 10 mean |m - m'|; favours smoothing.
 
     Over all bins and frames of the mel that the model predicts. The mean of all possible renditions
     has the smallest error and sounds muffled: for Gaussian deviations, the error of a sample from

@@ -3,8 +3,8 @@
     CSD/metadata.json
     CSD/korean/{wav,mid,lyric,txt,csv,f0}/kr001a.* kr001b.* ... kr050b.*
 
-`f0`, which the real corpus does not have, is the F0 used in synthesis. As in the real corpus, a and b
-are one song in two keys 3 to 5 semitones apart; songs 001 to 045 are for training, 046 for
+`f0`, which the real corpus does not have, is the F0 used in synthesis. As in the real corpus, a and
+b are one song in two keys 3 to 5 semitones apart; songs 001 to 045 are for training, 046 for
 development and 047 to 050 for the test. Tunes and words of the songs from 046 on do not occur in
 training songs. A small corpus has fewer songs of each split, with the same numbers.
 
@@ -196,7 +196,7 @@ def _set_in_time(
 
 
 def _distribute(line: str, slurs: list[bool]) -> list[tuple[str, phones.Syllable, bool]]:
-    """(written, spoken, begins a word) of each note; a slur has the vowel and coda of its syllable."""
+    """(written, spoken, begins a word) of each note; slurs have a vowel and a coda."""
     syllables = phones.from_spoken(spoken(line))
     written = [(c, i == 0 or line[i - 1] == " ") for i, c in enumerate(line) if c != " "]
     notes: list[tuple[str, phones.Syllable, bool]] = []

@@ -4,11 +4,11 @@
     segments    UTTERANCE RECORDING START END      (seconds)
     text        UTTERANCE WORDS                    (Hangul)
     utt2spk     UTTERANCE SINGER
-    score.scp   UTTERANCE PATH                     (a score as JSON; its time begins with the utterance)
+    score.scp   UTTERANCE PATH                     (a score as JSON; time 0 is START)
     songs.scp   RECORDING PATH                     (the score of the whole recording)
 
-All tables are sorted by their first column, as `LC_ALL=C sort` does. Paths are absolute or relative to
-the folder.
+All tables are sorted by their first column, as `LC_ALL=C sort` does. Paths are absolute or
+relative to the folder.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class DataFolder:
 
 
 def read_folder(path: str | Path) -> DataFolder:
-    """Read and check a data folder. Raises DataError with the first problem and the number of others."""
+    """Read and validate a data folder. Raises DataError with the first problem and a count."""
     path = Path(path)
     problems, folder = _read(path)
     if problems:

@@ -81,7 +81,7 @@ def spans(score: Score) -> list[tuple[float, float]]:
 
 
 def line_text(score: Score) -> str:
-    """The lyrics in Hangul with spaces between words; codas of slurs are joined to their syllable."""
+    """The lyrics in Hangul, words separated by spaces; codas of slurs join their syllable."""
     words: list[str] = []
     for index, note in enumerate(score.notes):
         if note.slur:

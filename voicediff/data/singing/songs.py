@@ -131,7 +131,7 @@ def note_problems(song: str, path: Path, notes: Sequence[RawNote]) -> list[Probl
 def end_problems(
     song: str, path: Path, notes: Sequence[RawNote], seconds: float, after: float | None
 ) -> list[Problem]:
-    """Problems of the last note: ends after the recording, or more than `after` s before its end."""
+    """Problems of the last note: after the recording, or more than `after` s before its end."""
     number = max(range(len(notes)), key=lambda i: notes[i].end) + 1
     end = notes[number - 1].end
     if end > seconds + 0.05:
@@ -139,7 +139,8 @@ def end_problems(
             f"ends at {end:.3f} s but the recording is {seconds:.3f} s long; truncated or shifted?"
         )
     elif after is not None and seconds - end > after:
-        message = f"is the last, but the recording continues for {seconds - end:.3f} s (at most {after:g})"
+        rest = seconds - end
+        message = f"is the last, but the recording continues for {rest:.3f} s (at most {after:g})"
     else:
         return []
     return [Problem(song, path, message, number, notes[number - 1].start)]
