@@ -234,7 +234,7 @@ def test_an_encoder_that_is_not_there_is_named():
         ConfigError, match=r"decoder_conditions: names `lips_tokens`, but .* no `lips`"
     ):
         made(decoder=NCSNPP, decoder_conditions=["lips_tokens"], **OUVE)
-    with pytest.raises(ConfigError, match="may have `lips` and `identity`, has"):
+    with pytest.raises(ConfigError, match="may have `lips` and `identity`, found"):
         made(encoders={"mouth": LIPS}, decoder=NCSNPP, **OUVE)
 
 

@@ -11,7 +11,8 @@ from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
 from voicediff.inference.separation import Scene, SceneSeparator
 from voicediff.networks.losses import si_sdr
-from voicediff.tasks.avss.model import voice_seeds
+from voicediff.tasks.avss.inference import voice_seeds
+from voicediff.tasks.avss.losses import unknown_speakers
 
 PREDICTOR = {**NCSNPP, "centred": False}
 
@@ -69,16 +70,12 @@ def test_who_is_alone_in_training_is_told_nothing_of_the_others():
     assert not torch.allclose(by_item[0][0], by_item[1][0], atol=1e-5)
 
 
-def test_the_mixture_is_asked_for_only_where_exclusion_does_not_tell():
-    batch = batch_of(frames=(4, 4))
-    scene = task_with("lips")._scene(batch)
-    blind = torch.tensor([[True, False], [True, True]])
-    batch["blind"] = blind
-    assert torch.equal(task_with("lips")._unknown(batch, scene), blind.flatten())
-    task = task_with("lips", "others")
-    assert task._unknown(batch, scene).tolist() == [False, False, True, True]
-    scene.alone = torch.tensor([True, True, False, False])
-    assert task._unknown(batch, scene).tolist() == [True, False, True, True]
+def test_the_target_is_the_mixture_only_where_exclusion_does_not_identify_the_speaker():
+    no_video = torch.tensor([[True, False], [True, True]])
+    assert torch.equal(unknown_speakers(no_video, None, uses_others=False), no_video.flatten())
+    assert unknown_speakers(no_video, None, True).tolist() == [False, False, True, True]
+    dropped = torch.tensor([True, True, False, False])
+    assert unknown_speakers(no_video, dropped, True).tolist() == [True, False, True, True]
 
 
 def test_others_want_lips():
@@ -156,11 +153,11 @@ def test_nothing_is_shared_with_a_voice_alone_or_one_that_is_not_told_of_the_oth
     assert torch.equal(separated(task, batch), plain)
     batch = batch_of(frames=(4, 4))
     scene = task._scene(batch)
-    scene.alone = torch.tensor([False, True, False, False])
-    sounds = torch.randn_like(scene.sound)
-    found = scene.balanced(sounds)
+    scene.others_dropped = torch.tensor([False, True, False, False])
+    sounds = torch.randn_like(scene.mixture)
+    found = scene.mixture_consistent(sounds)
     assert torch.equal(found[:2], sounds[:2])
-    torch.testing.assert_close(found[2] + found[3], scene.sound[2])
+    torch.testing.assert_close(found[2] + found[3], scene.mixture[2])
 
 
 def test_who_is_consistent_learns_from_what_is_handed_out():

@@ -8,7 +8,8 @@ from test_avss_networks import batch_of
 from test_avss_others import separated, task_with
 
 from voicediff.errors import ConfigError
-from voicediff.tasks.avss.scene import in_doubt, standing_still
+from voicediff.tasks.avss.inference import blend_ambiguous
+from voicediff.tasks.avss.scene import frozen_frames
 
 
 @pytest.mark.parametrize("run", (1, 8, 9, 12, 20))
@@ -20,16 +21,16 @@ def test_only_pictures_that_stand_still_for_long_stand_still(run, start):
     mouth[first : first + run] = mouth[first]
     wanted = torch.zeros(frames, dtype=torch.bool)
     wanted[first : first + run] = run >= 9
-    assert torch.equal(standing_still(mouth), wanted)
+    assert torch.equal(frozen_frames(mouth), wanted)
 
 
 def test_one_pixel_is_movement_and_voices_do_not_touch():
     mouth = torch.zeros(2, 3, 12, 96, 96, dtype=torch.uint8)
     mouth[1, 2, ::2, 95, 95] = 1
-    still = standing_still(mouth)
+    still = frozen_frames(mouth)
     assert still.all(-1).sum() == 5
     assert not still[1, 2].any()
-    assert not standing_still(mouth[:, :, :8]).any()
+    assert not frozen_frames(mouth[:, :, :8]).any()
 
 
 def test_a_video_that_stands_still_is_worth_no_more_than_none():
@@ -54,33 +55,33 @@ def voices_that_correlate(r):
 def test_voices_that_are_alike_get_a_share_of_the_mixture(r, kept):
     voices = voices_that_correlate(r)
     mixture = torch.randn(1, 4000, dtype=torch.float64)
-    found = in_doubt(voices, mixture, 0.5)
+    found = blend_ambiguous(voices, mixture, 0.5)
     torch.testing.assert_close(found, kept * voices + (1 - kept) * mixture[:, None])
-    assert in_doubt(voices, mixture, 0.0) is voices
-    assert in_doubt(voices[:, :1], mixture, 0.5).equal(voices[:, :1])
+    assert blend_ambiguous(voices, mixture, 0.0) is voices
+    assert blend_ambiguous(voices[:, :1], mixture, 0.5).equal(voices[:, :1])
 
 
-def test_of_three_voices_only_the_two_that_are_alike_are_in_doubt():
+def test_of_three_voices_only_the_two_that_are_alike_are_blend_ambiguous():
     one, two, third = torch.linalg.qr(torch.randn(4000, 3, dtype=torch.float64)).Q.mT
     voices = torch.stack([one, 0.9 * one + 0.19**0.5 * two, third])[None]
     mixture = torch.randn(1, 4000, dtype=torch.float64)
-    found = in_doubt(voices, mixture, 0.5)
+    found = blend_ambiguous(voices, mixture, 0.5)
     torch.testing.assert_close(found[:, 2], voices[:, 2])
     left = mixture - voices[:, 2]
     torch.testing.assert_close(found[:, :2], 0.2 * voices[:, :2] + 0.8 * left[:, None])
 
 
-def test_separation_hands_out_what_is_in_doubt_with_a_share_of_its_mixture():
+def test_separation_hands_out_what_is_blend_ambiguous_with_a_share_of_its_mixture():
     task, batch = task_with("lips"), batch_of()
     plain, task.ambiguity_threshold = separated(task, batch), 1.0
-    wanted = in_doubt(plain, batch["mixture"], 1.0)
+    wanted = blend_ambiguous(plain, batch["mixture"], 1.0)
     assert not torch.allclose(wanted, plain, atol=1e-3)
     torch.testing.assert_close(separated(task, batch), wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_a_faint_copy_of_a_voice_puts_neither_in_doubt():
+def test_a_faint_copy_of_a_voice_puts_neither_blend_ambiguous():
     voices = voices_that_correlate(0.99) * torch.tensor([[[1.0], [0.1]]])
-    assert in_doubt(voices, torch.randn(1, 4000, dtype=torch.float64), 0.5).equal(voices)
+    assert blend_ambiguous(voices, torch.randn(1, 4000, dtype=torch.float64), 0.5).equal(voices)
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from voicediff.inference.separation import Scene
-from voicediff.tasks.avss.synchrony import Synchrony, evidence, find_lags, moved
+from voicediff.tasks.avss.synchrony import Synchrony, evidence, find_lags, shifted
 
 OPTIONS = Synchrony(max_lag=8)
 
@@ -66,8 +66,8 @@ def test_evidence_is_the_log_likelihood_of_correlation():
 def test_pictures_are_moved_to_their_moments():
     video = torch.arange(1, 6).repeat(3, 1)
     wanted = [[3, 4, 5, 0, 0], [0, 1, 2, 3, 4], [1, 2, 3, 4, 5]]
-    assert moved(video, (2, -1, 0)).tolist() == wanted
-    assert not moved(video, (9, -9, 5)).any()
+    assert shifted(video, (2, -1, 0)).tolist() == wanted
+    assert not shifted(video, (9, -9, 5)).any()
 
 
 def test_a_scene_reads_pictures_where_they_belong():

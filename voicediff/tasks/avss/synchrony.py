@@ -1,4 +1,4 @@
-"""By how much a video is early or late: where what lips tell of loudness fits what is heard."""
+"""Offset between video and audio: where loudness predicted from lips correlates with the mixture."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 
 Lags = tuple[int, ...]
-_NOTHING = -4.0  # log10 of the power of who is not seen
+_SILENCE = -4.0  # log10 power of a speaker without a valid frame
 
 
 @dataclass(frozen=True)
 class Synchrony:
-    """How far videos may be off, and how much must speak for it.
+    """Search range of video offsets, and the evidence that an offset requires.
 
     Times are in frames of 40 ms; evidence is a log-likelihood (nats).
 
     Attributes:
-        max_lag: frames searched on either side; 0 takes videos as they are.
-        lag_penalty: evidence that a voice's video needs for each frame away from 0, up to two frames.
-        separate_lag_penalty: evidence needed for each further lag, where voices do not share one.
-        independent_fraction: share of frames that count as independent evidence (loudness changes slowly).
+        max_lag: frames searched in either direction; 0 disables the search.
+        lag_penalty: evidence required per speaker and frame of offset, up to two frames.
+        separate_lag_penalty: evidence required for each further offset, where speakers have different ones.
+        independent_fraction: share of frames that count as independent evidence (loudness changes
+            slowly).
     """
 
     max_lag: int = 0
@@ -31,67 +32,83 @@ class Synchrony:
     independent_fraction: float = 0.7
 
 
-def find_lags(told: Tensor, heard: Tensor, seen: Tensor, options: Synchrony) -> Lags:
-    """The likeliest lags of S videos in one recording: frames by which pictures come late.
+def estimate_lags(
+    predicted: Tensor, measured: Tensor, valid: Tensor, frames: Sequence[int], options: Synchrony
+) -> Tensor:
+    """Lags (B, S) of a batch, on the CPU; `frames` are the valid frames of each mixture.
+
+    predicted (B, S, T, bands), measured (B, T, bands), valid (B, S, T): see `find_lags`.
+    """
+    lags = []
+    for item, count in enumerate(frames):
+        parts = predicted[item, :, :count], measured[item, :count], valid[item, :, :count]
+        lags.append(find_lags(*(x.cpu() for x in parts), options))
+    return torch.tensor(lags, dtype=torch.long)
+
+
+def find_lags(predicted: Tensor, measured: Tensor, valid: Tensor, options: Synchrony) -> Lags:
+    """The most likely lags of S videos of one recording: frames by which the video is late.
 
     Args:
-        told: (S, T, bands) log10 power of each voice as its lips tell it.
-        heard: (T, bands) log10 power of what all say together.
-        seen: (S, T) bool; a voice that is never seen has lag 0.
+        predicted: (S, T, bands) log10 power of each speaker, predicted from the lips.
+        measured: (T, bands) log10 power of the mixture.
+        valid: (S, T) bool; a speaker without a valid frame has lag 0.
 
-    The powers told add up to one of the mixture, and correlation r between both over n frames
-    speaks with -n / 2 log(1 - r^2) in each band. Voices are moved together first, then one by one
-    until nothing is gained: with two voices that finds the best pair nearly always.
+    The sum of the predicted powers is compared with the power of the mixture. A correlation r
+    over n frames gives a log-likelihood of -n / 2 log(1 - r^2) in each band. All videos are shifted
+    together first, then one at a time until the score does not increase; for two speakers this
+    finds the best pair in nearly all cases.
     """
-    movable = seen.any(1).tolist()
-    told = torch.where(seen[..., None], told, torch.full_like(told, _NOTHING))
+    movable = valid.any(1).tolist()
+    predicted = torch.where(valid[..., None], predicted, torch.full_like(predicted, _SILENCE))
     choices = range(-options.max_lag, options.max_lag + 1)
 
-    def gain(lags: Lags) -> float:
+    def score(lags: Lags) -> float:
         distance = sum(min(abs(lag), 2) for lag in lags)
-        kinds = len({lag for lag, known in zip(lags, movable, strict=True) if known})
-        doubt = options.lag_penalty * distance + options.separate_lag_penalty * kinds
-        return options.independent_fraction * evidence(told, heard, lags) - doubt
+        different = len({lag for lag, known in zip(lags, movable, strict=True) if known})
+        penalty = options.lag_penalty * distance + options.separate_lag_penalty * different
+        return options.independent_fraction * evidence(predicted, measured, lags) - penalty
 
-    best = _best([tuple(lag if m else 0 for m in movable) for lag in choices], gain)
+    best = _best([tuple(lag if m else 0 for m in movable) for lag in choices], score)
     while True:
         before = best
-        for voice in (v for v, known in enumerate(movable) if known):
-            best = _best([(*best[:voice], lag, *best[voice + 1 :]) for lag in choices], gain)
+        for speaker in (s for s, known in enumerate(movable) if known):
+            best = _best([(*best[:speaker], lag, *best[speaker + 1 :]) for lag in choices], score)
         if best == before:
             return best
 
 
-def evidence(told: Tensor, heard: Tensor, lags: Sequence[int]) -> float:
-    """How well the mixture's loudness is explained if pictures come `lags` frames late, in nats."""
-    count = told.shape[1]
-    # the picture of moment t stands at t + lag
+def evidence(predicted: Tensor, measured: Tensor, lags: Sequence[int]) -> float:
+    """Log-likelihood (nats) of the mixture's loudness if videos are `lags` frames late."""
+    count = predicted.shape[1]
+    # the video frame of time t has index t + lag
     first, last = max(0, *(-lag for lag in lags)), min(count, *(count - lag for lag in lags))
     if last - first < 3:
         return 0.0
-    aligned = [voice[first + lag : last + lag] for voice, lag in zip(told, lags, strict=True)]
+    aligned = [x[first + lag : last + lag] for x, lag in zip(predicted, lags, strict=True)]
     together = torch.log10((10 ** torch.stack(aligned)).sum(0))
-    return float((last - first) / 2 * -(1 - _correlation(together, heard[first:last])).log().sum())
+    correlation = _squared_correlation(together, measured[first:last])
+    return float((last - first) / 2 * -(1 - correlation).log().sum())
 
 
-def moved(video: Tensor, lags: Sequence[int]) -> Tensor:
-    """Videos (S, T, ...) with each picture where it belongs; zeros (not seen) where none is left."""
+def shifted(video: Tensor, lags: Sequence[int]) -> Tensor:
+    """Videos (S, T, ...) moved to `lags` frames earlier; zeros (not valid) where no frame is left."""
     out = torch.zeros_like(video)
     count = video.shape[1]
-    for voice, lag in enumerate(lags):
+    for speaker, lag in enumerate(lags):
         first, last = max(0, -lag), min(count, count - lag)
         if first < last:
-            out[voice, first:last] = video[voice, first + lag : last + lag]
+            out[speaker, first:last] = video[speaker, first + lag : last + lag]
     return out
 
 
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
+def _squared_correlation(a: Tensor, b: Tensor) -> Tensor:
     """Squared correlation over time (T, bands) -> (bands,); 0 where it is negative."""
     a, b = a - a.mean(0), b - b.mean(0)
     r = (a * b).sum(0) / (a.square().sum(0) * b.square().sum(0) + 1e-12).sqrt()
     return r.clamp(0, 0.99).square()
 
 
-def _best(candidates: list[Lags], gain: Callable[[Lags], float]) -> Lags:
-    """The first of the best; candidates near 0 come first."""
-    return max(sorted(set(candidates), key=lambda lags: sum(map(abs, lags))), key=gain)
+def _best(candidates: list[Lags], score: Callable[[Lags], float]) -> Lags:
+    """The candidate of the highest score; of equal ones that with the smallest offsets."""
+    return max(sorted(set(candidates), key=lambda lags: sum(map(abs, lags))), key=score)
