@@ -1,4 +1,4 @@
-"""Stage 2: sound, mouth crops and faces of every clip, one file each, read quickly in training."""
+"""Stage 2: audio, mouth crops and face of every clip, in one file per clip."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def arguments() -> argparse.ArgumentParser:
     add("--data", type=Path, required=True, help="data folder of stage 1")
     add("--out", type=Path, required=True, help="folder to write: train/ dev/ test/")
     add("--boxes", choices=("auto", "sidecar", "track", "detector"), default="auto",
-        help="where mouths are known from; auto: a sidecar file, else as the corpus has it")  # fmt: skip
-    add("--yunet", help="model file (ONNX) of the YuNet detector, in place of the Haar cascade")
-    add("--skip-bad", action="store_true", help="go on without the clips that have problems")
+        help="source of the mouth positions; auto: a sidecar file, else the default of the corpus")  # fmt: skip
+    add("--yunet", help="model file (ONNX) of the YuNet detector, instead of the Haar cascade")
+    add("--skip-bad", action="store_true", help="leave out clips that have problems")
     add("--nj", type=int, default=1, help="parallel jobs (default %(default)s)")
     return parser
 
 
 def main(args: argparse.Namespace) -> None:
-    detector(args.yunet)  # a wrong model file is said before the work begins
+    detector(args.yunet)  # reports a wrong model file before the extraction
     prepared: dict[str, list[Prepared]] = {}
     problems: list[Problem] = []
     for split in SPLITS:
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def report(problems: list[Problem], path: Path, skip: bool) -> None:
-    """Every problem on a line, in the file and on the screen; without `skip` they end the stage."""
+    """Write every problem on a line, to the file and to stderr; DataError unless `skip` is set."""
     lines = sorted(map(str, problems))
     write_text(path, "".join(f"{line}\n" for line in lines))
     for line in lines:
@@ -61,12 +61,12 @@ def report(problems: list[Problem], path: Path, skip: bool) -> None:
     if lines and not skip:
         raise DataError(
             f"{len(lines)} clips have problems (listed above and in {path}); "
-            "mend them or go on without them with --skip-bad"
+            "repair them, or leave them out with --skip-bad"
         )
 
 
 def copy_list(source: Path, target: Path, clips: list[Prepared]) -> None:
-    """The list as stage 1 drew it, less the mixtures whose clips are not there or came out shorter."""
+    """Copy a list of stage 1 without the mixtures whose clips are missing or too short."""
     made = read_list(source)
     frames = {clip.entry.id: clip.entry.frames for clip in clips}
     needed: dict[str, int] = {}

@@ -37,19 +37,19 @@ def arguments() -> argparse.ArgumentParser:
     add("--clip2spk", help="GRID: table `clip speaker` of clips outside their speaker's folder")
     add(
         "--splits",
-        help="table `speaker train|dev|test`, `*` for all others, in place of our own split",
+        help="table `speaker train|dev|test`, `*` for all others, instead of the default split",
     )
-    add("--corpus", type=Path, default=Path("downloads"), help="where mini LRS3 is generated")
+    add("--corpus", type=Path, default=Path("downloads"), help="folder in which mini LRS3 is generated")
     add("--minutes", type=float, default=30.0, help="size of mini LRS3 (default %(default)s)")
-    add("--speakers", type=int, help="people in mini LRS3 (default 120 for 30 minutes)")
+    add("--speakers", type=int, help="speakers in mini LRS3 (default 120 for 30 minutes)")
     add("--videos", choices=("test", "all", "none"), default="test",
-        help="parts of mini LRS3 written as mp4; of the others the crops are drawn (default %(default)s)")  # fmt: skip
-    add("--seed", type=int, default=1, help="of mini LRS3, splits and lists (default %(default)s)")
+        help="parts of mini LRS3 written as mp4; of the others only crops are rendered (default %(default)s)")  # fmt: skip
+    add("--seed", type=int, default=1, help="seed of mini LRS3, splits and lists (default %(default)s)")
     add("--num-speakers", type=int, default=2, help="speakers in a mixture (default %(default)s)")
     add("--mixtures", type=int, default=96, help="mixtures in each list (default %(default)s)")
     add("--noise", type=float, nargs=2, metavar=("LOW", "HIGH"),
-        help="add pink noise, its level in dB relative to the first voice drawn from this range")  # fmt: skip
-    add("--skip-bad", action="store_true", help="go on without the clips that have problems")
+        help="add pink noise with a level in this range, in dB relative to the first speaker")  # fmt: skip
+    add("--skip-bad", action="store_true", help="leave out clips that have problems")
     add("--nj", type=int, default=1, help="parallel jobs (default %(default)s)")
     return parser
 
@@ -90,7 +90,7 @@ def found_clips(args: argparse.Namespace) -> Found:
 
 
 def generated(args: argparse.Namespace) -> Path:
-    """Mini LRS3, generated as far as it is not there yet."""
+    """The folder of mini LRS3; missing clips are generated."""
     clips = plan(args.minutes, args.seed, args.speakers)
     people = len({clip.speaker for clip in clips})
     root = args.corpus / f"mini_lrs3_{args.minutes:g}min_{people}people_seed{args.seed}"
@@ -107,7 +107,7 @@ def generated(args: argparse.Namespace) -> Path:
 
 
 def report(problems: list[Problem], path: Path, skip: bool) -> None:
-    """Every problem on a line, in the file and on the screen; without `skip` they end the stage."""
+    """Write every problem on a line, to the file and to stderr; DataError unless `skip` is set."""
     lines = sorted(map(str, problems))
     write_text(path, "".join(f"{line}\n" for line in lines))
     for line in lines:
@@ -115,7 +115,7 @@ def report(problems: list[Problem], path: Path, skip: bool) -> None:
     if lines and not skip:
         raise DataError(
             f"{len(lines)} clips have problems (listed above and in {path}); "
-            "mend them or go on without them with --skip-bad"
+            "repair them, or leave them out with --skip-bad"
         )
 
 
