@@ -1,4 +1,4 @@
-"""`voicediff separate` as somebody with a video calls it, with a small model whose weights are random."""
+"""`voicediff separate` and `Separator`, with a small model with random weights."""
 
 # ruff: noqa: E402
 import json
@@ -126,7 +126,7 @@ def test_everybody_gets_a_track_a_video_and_an_entry(videos, model, tmp_path, ca
     assert [p["name"] for p in found["people"]] == ["person1", "person2"]
     for person, guest in zip(found["people"], interview.guests, strict=True):
         sound, rate = read_wav(tmp_path / "out" / person["wav"])
-        # AAC says more sound than went in; the track is as long as what is in the file
+        # AAC pads the sound; the track is as long as the decoded file
         assert rate == 16000 and len(sound) == samples(videos / "two.mp4")
         assert abs(person["first_seen"] - guest.enters / 25) <= 0.04
         assert person["last_seen"] == pytest.approx(2.0, abs=0.041) and person["gaps"] == []
@@ -170,8 +170,8 @@ def test_a_talk_has_people_that_show_and_save_themselves(videos, model, tmp_path
         separator.separate(videos / "two.mp4", people=0)
 
 
-def test_tracks_in_doubt_hold_of_both_or_stay_as_they_are(videos, model, tmp_path):
-    """One face, given twice: nothing tells the two tracks apart, and so each is all there is of both."""
+def test_ambiguous_tracks_are_mixed_unless_the_threshold_is_zero(videos, model, tmp_path):
+    """One face given twice: the two tracks are ambiguous, so each contains all of both."""
     quick = ("--no-video", "--nfe", "0")
     assert separate(videos / "one.mp4", model, tmp_path / "a", *quick) == 0
     (person,) = result(tmp_path / "a")["people"]
@@ -206,7 +206,7 @@ def test_the_person_is_framed_in_the_video(videos, model, tmp_path):
     assert edge > 10 * inside
 
 
-def test_what_was_written_can_be_given_back_and_takes_the_names(videos, model, tmp_path):
+def test_people_json_can_be_used_as_boxes_with_names(videos, model, tmp_path):
     quick = ("--no-video", "--nfe", "0")
     assert separate(videos / "one.mp4", model, tmp_path / "a", *quick) == 0
     content = result(tmp_path / "a")
@@ -233,7 +233,7 @@ def test_a_part_has_the_times_of_the_whole(videos, model, tmp_path, interview):
 
 
 @pytest.mark.parametrize("name", ["uneven.mkv", "stereo.mp4"])
-def test_uneven_frames_and_stereo_at_44100_hz_are_no_obstacle(videos, model, tmp_path, name, alone):
+def test_uneven_frames_and_stereo_at_44100_hz_are_accepted(videos, model, tmp_path, name, alone):
     assert separate(videos / name, model, tmp_path / "out", "--no-video", "--nfe", "0") == 0
     (person,) = result(tmp_path / "out")["people"]
     sound, rate = read_wav(tmp_path / "out" / "person1.wav")
@@ -244,7 +244,7 @@ def test_uneven_frames_and_stereo_at_44100_hz_are_no_obstacle(videos, model, tmp
     assert np.abs(wanted - (left + width / 2, top + 0.8 * height)).max() < 0.12 * width
 
 
-def test_voices_that_the_model_cannot_tell_apart_are_said(videos, model, tmp_path, capsys):
+def test_speakers_that_the_model_cannot_tell_apart_are_warned_of(videos, model, tmp_path, capsys):
     """Two faces of one person: the same picture twice."""
     boxes = {"people": [{"name": n, "boxes": [[50, 40, 110, 110]] * 25} for n in ("a", "b")]}
     (tmp_path / "boxes.json").write_text(json.dumps(boxes))
@@ -255,9 +255,7 @@ def test_voices_that_the_model_cannot_tell_apart_are_said(videos, model, tmp_pat
     assert same["names"] == ["a", "b"] and same["si_sdr"] > 5
 
 
-def test_a_face_that_the_detector_hardly_saw_is_pointed_out(
-    videos, model, tmp_path, capsys, monkeypatch
-):
+def test_a_rarely_detected_face_is_warned_of(videos, model, tmp_path, capsys, monkeypatch):
     def hardly(*seen):
         people = people_of(*seen)
         people[1].detection_rate = 0.36
@@ -265,9 +263,9 @@ def test_a_face_that_the_detector_hardly_saw_is_pointed_out(
 
     monkeypatch.setattr("voicediff.inference.speakers.people_of", hardly)
     assert separate(videos / "two.mp4", model, tmp_path / "out", "--no-video") == 0
-    said = capsys.readouterr().err
-    assert "person2: the face was detected in 36% of the examined frames" in said
-    assert "person1: the face" not in said
+    message = capsys.readouterr().err
+    assert "person2: the face was detected in 36% of the examined frames" in message
+    assert "person1: the face" not in message
 
 
 def test_sound_with_pictures_of_faces(model, clips, tmp_path, capsys):
@@ -288,7 +286,7 @@ def test_sound_with_pictures_of_faces(model, clips, tmp_path, capsys):
 
 
 def broken(folder, videos):
-    """Files that hold no talk, and what is said of them."""
+    """Unusable files and their messages."""
     (folder / "notes.mp4").write_text("not a video at all\n" * 50)
     (folder / "zero.mp4").write_bytes(b"")
     whole = (videos / "one.mp4").read_bytes()
@@ -305,12 +303,12 @@ def broken(folder, videos):
     }
 
 
-def test_what_is_no_talk_is_said_in_a_line_and_nothing_is_written(videos, model, tmp_path, capsys):
-    for path, said in broken(tmp_path, videos).items():
+def test_unusable_files_are_one_line_and_nothing_is_written(videos, model, tmp_path, capsys):
+    for path, message in broken(tmp_path, videos).items():
         assert separate(path, model, tmp_path / "out") == 2
         error = capsys.readouterr().err
         line = error.replace("\r", "\n").strip().splitlines()[-1]
-        assert line.startswith("voicediff separate: ") and said in line and path.name in line
+        assert line.startswith("voicediff separate: ") and message in line and path.name in line
         assert not list(tmp_path.glob("*out*"))
 
 
@@ -319,7 +317,7 @@ def test_a_video_without_a_second_of_sound_is_zero_seconds_long(videos, model, t
     assert "(0 s)" in capsys.readouterr().err
 
 
-def test_what_is_left_of_a_broken_file_is_separated_and_said(videos, model, tmp_path, capsys):
+def test_the_rest_of_a_truncated_file_is_separated_with_a_warning(videos, model, tmp_path, capsys):
     whole = (videos / "two.mkv").read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: int(0.6 * len(whole))])
     options = ("--no-video", "--nfe", "0")
@@ -331,7 +329,7 @@ def test_what_is_left_of_a_broken_file_is_separated_and_said(videos, model, tmp_
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--people", "0"], "people: expected 1 or more, found 0"),
         (["--nfe", "-1"], "expected 0 or more"),
@@ -344,9 +342,9 @@ def test_what_is_left_of_a_broken_file_is_separated_and_said(videos, model, tmp_
         (["--face", "none.png"], "not a picture that can be read"),
     ],
 )
-def test_mistaken_options_are_said(videos, model, tmp_path, capsys, options, said):
+def test_mistaken_options_are_one_line(videos, model, tmp_path, capsys, options, message):
     assert separate(videos / "one.mp4", model, tmp_path / "out", *options) == 2
-    assert said in capsys.readouterr().err.lower().replace("`", "")
+    assert message in capsys.readouterr().err.lower().replace("`", "")
     assert not (tmp_path / "out").exists()
 
 
@@ -378,10 +376,10 @@ def test_only_an_earlier_result_is_replaced(videos, model, tmp_path, capsys):
 
 
 class Counted(np.ndarray):
-    """A picture of which one can know when it is gone."""
+    """A picture whose deletion can be observed."""
 
 
-def test_memory_is_bounded_by_a_chunk_not_by_the_video(videos, model, tmp_path, monkeypatch):
+def test_memory_is_bounded_by_a_chunk(videos, model, tmp_path, monkeypatch):
     """No picture is kept: of 25 decoded ones a few are alive at any time."""
     counts = {"alive": 0, "most": 0, "all": 0}
     plain = video._picture

@@ -141,7 +141,7 @@ def test_page_shows_song_and_lines_with_syllables_in_every_row(decoded):
     visible = [a for t, a in tags if t == "figure" and "data-choice" in a and "hidden" not in a]
     assert [a["data-choice"] for a in visible] == ["song", "nfe_10", "nfe_10", "nfe_10"]
     assert html.count(">당</text>") == len([t for t, _ in tags if t == "svg"])
-    assert "창밖을 보라" in html and "Generated (heun, 10 steps)" in html
+    assert "창밖을 보라" in html and "Generated, heun, NFE 19" in html
 
 
 def test_generated_row_is_never_marked_beyond_references(decoded):

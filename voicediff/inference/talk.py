@@ -106,7 +106,7 @@ class Talk:
     ) -> Path:
         """Write NAME.wav and NAME.mp4 of each person, and people.json.
 
-        Where one track would clip all are turned down alike, so that they still sum to the mixture.
+        Where one track would clip all are scaled down alike, so that they still sum to the mixture.
 
         Args:
             folder: replaced if it holds an earlier result.

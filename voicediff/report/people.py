@@ -37,7 +37,7 @@ class Separated:
     lag: int = 0
 
     @property
-    def seen(self) -> list[tuple[float, float]]:
+    def visible(self) -> list[tuple[float, float]]:
         """[start, end) in seconds of the recording."""
         return [(self.start + a / FPS, self.start + b / FPS) for a, b in self.person.spans()]
 
@@ -51,9 +51,9 @@ class Separated:
         return float(np.average(values, weights=weights))
 
     def in_words(self) -> str:
-        """E.g. "seen 0.00-2.56 and 3.20-6.16 s, confidence 0.93"."""
-        times = " and ".join(f"{a:.2f}-{b:.2f}" for a, b in self.seen)
-        words = f"seen {times} s" if times else "not seen"
+        """E.g. "visible 0.00-2.56 and 3.20-6.16 s, confidence 0.93"."""
+        times = " and ".join(f"{a:.2f}-{b:.2f}" for a, b in self.visible)
+        words = f"visible {times} s" if times else "not visible"
         if self.lag:
             words += (
                 f", video {abs(self.lag) * 1000 // FPS} ms {'late' if self.lag > 0 else 'early'}"
@@ -61,22 +61,22 @@ class Separated:
         return words if self.confidence is None else f"{words}, confidence {self.confidence:.2f}"
 
     def as_json(self) -> dict[str, Any]:
-        seen, name = self.seen, self.person.name
+        visible, name = self.visible, self.person.name
         return {
             "name": name,
             "wav": f"{name}.wav",
             "video": f"{name}.mp4" if self.framed else None,
-            "first_seen": _round(seen[0][0]) if seen else None,
-            "last_seen": _round(seen[-1][1]) if seen else None,
-            "gaps": [[_round(a), _round(b)] for (_, a), (b, _) in pairwise(seen)],
-            "detection_rate": _round(self.person.detection_rate) if seen else None,
+            "first_seen": _round(visible[0][0]) if visible else None,
+            "last_seen": _round(visible[-1][1]) if visible else None,
+            "gaps": [[_round(a), _round(b)] for (_, a), (b, _) in pairwise(visible)],
+            "detection_rate": _round(self.person.detection_rate) if visible else None,
             "video_late_by": _round(self.lag / FPS),
             "confidence": _round(self.confidence),
             "confidences": [
                 {"start": _round(start), "end": _round(end), "value": _round(value)}
                 for start, end, value in self.confidences
             ],
-            "boxes": rows_of(self.person.face) if seen else None,
+            "boxes": rows_of(self.person.face) if visible else None,
         }
 
 

@@ -14,6 +14,7 @@ import torch
 from voicediff.audio import MelSpec, f0, log_mel, mel_filters, read_wav
 from voicediff.errors import ConfigError
 from voicediff.music.score import Score
+from voicediff.registry import build
 from voicediff.report.chart import Side, pair
 from voicediff.report.page import Clip, Example, Pair
 from voicediff.report.picture import Bar, Picture, spectrogram_image
@@ -209,8 +210,11 @@ def _song_heading(folder: Path) -> str:
     sampler = read_info(path).get("sampler") if path.is_file() else None
     if not isinstance(sampler, dict):
         return "Generated"
-    options = ", ".join(f"{value} {key}" for key, value in sampler.items() if key == "steps")
-    return f"Generated ({', '.join(filter(None, (sampler.get('name'), options)))})"
+    try:
+        nfe = build("sampler", sampler, at=str(path)).nfe
+    except ConfigError:  # a sampler outside the package that is not imported here
+        nfe = None
+    return f"Generated, {sampler.get('name')}" + ("" if nfe is None else f", NFE {nfe}")
 
 
 def _narrowed(mel: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def summary(scored: Sequence[Scored]) -> Table:
 
 def quality_over_nfe(scored: Sequence[Scored]) -> Chart | None:
     """Metrics against NFE; None with fewer than two values of NFE."""
-    generated = [item for item in scored if item.row.nfe is not None and not item.row.beside]
+    generated = [item for item in scored if item.row.nfe is not None and not item.row.is_comparison]
     if len(generated) < 2:
         return None
     columns = {column.key: column for column in (*SPECTRUM, *PITCH)}
@@ -142,7 +142,7 @@ def quality_over_nfe(scored: Sequence[Scored]) -> Chart | None:
         {
             item.row.title: item.overall
             for item in scored
-            if item.row.is_reference and not item.row.beside
+            if item.row.is_reference and not item.row.is_comparison
         },
         "Quality against NFE: each metric against the number of network evaluations; NFE 0 is the "
         "output of the encoder. Lines are the recording and copy synthesis.",

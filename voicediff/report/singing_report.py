@@ -74,7 +74,7 @@ class SingingReport:
     @property
     def chosen(self) -> str:
         """The row shown first: the largest NFE up to 10, else the smallest."""
-        generated = [row for row in self.rows if row.nfe is not None and not row.beside]
+        generated = [row for row in self.rows if row.nfe is not None and not row.is_comparison]
         few = [row for row in generated if row.nfe <= 10]
         return max(few or generated[:1], key=lambda row: row.nfe).name
 
@@ -140,7 +140,7 @@ class SingingReport:
 
     def _info(self, key: str) -> Any:
         """A value of the generated rows, the last one first, because mu has no sampler."""
-        found = [row.info.get(key) for row in reversed(self.rows) if not row.beside]
+        found = [row.info.get(key) for row in reversed(self.rows) if not row.is_comparison]
         return next((value for value in found if value is not None), None)
 
     def _write_pictures(self, maker: SongExamples, songs: Mapping[str, str]) -> dict[str, str]:
@@ -159,7 +159,7 @@ class SingingReport:
 def _choice(row: Row) -> str:
     if row.name.startswith("copy"):
         return f"Copy synthesis, {row.info.get('vocoder', '')}".rstrip(", ")
-    if row.nfe is None or row.beside:
+    if row.nfe is None or row.is_comparison:
         return row.title
     return "Encoder output (NFE 0)" if row.nfe == 0 else f"Generated, NFE {row.nfe}"
 

@@ -43,7 +43,7 @@ class Row:
         return self.name in REFERENCES or self.name.startswith("copy_")
 
     @property
-    def beside(self) -> bool:
+    def is_comparison(self) -> bool:
         """Whether another vocoder was used: for comparison only, not part of the NFE series."""
         return bool(self.info.get("beside"))
 

@@ -101,14 +101,14 @@ def plan(minutes: float = 30.0, seed: int = 0, speakers: int | None = None) -> l
 
 def make_clip(plan: ClipPlan) -> MiniClip:
     """Synthesise speech and scene of one clip; its frames are drawn on demand."""
-    draw = np.random.default_rng(item_seed("clip", plan.seed, plan.path))
+    rng = np.random.default_rng(item_seed("clip", plan.seed, plan.path))
     who = person(plan.speaker, plan.seed)
-    text, speech = _spoken(plan, who, draw)
+    text, speech = _spoken(plan, who, rng)
     frames = len(speech.sound) // HOP
-    sound = speech.sound[: frames * HOP] * np.float32(10 ** (draw.uniform(-9, 0) / 20))
-    lips = lip_motion(speech.phones, frames, _articulation(who, draw), draw)
+    sound = speech.sound[: frames * HOP] * np.float32(10 ** (rng.uniform(-9, 0) / 20))
+    lips = lip_motion(speech.phones, frames, _articulation(who, rng), rng)
     loud = np.sqrt(np.square(sound.reshape(frames, HOP)).mean(1))
-    staged = scene(who.look, lips, loud, draw)
+    staged = scene(who.look, lips, loud, rng)
     return MiniClip(
         plan, who, text, speech.words, speech.phones, sound, staged, mouth_boxes(staged)
     )
@@ -121,30 +121,30 @@ def _speakers_by_split(speakers: int) -> dict[str, int]:
     return counts
 
 
-def _spoken(plan: ClipPlan, who: Person, draw: np.random.Generator) -> tuple[str, Speech]:
+def _spoken(plan: ClipPlan, who: Person, rng: np.random.Generator) -> tuple[str, Speech]:
     """A text and its sound; pitch and rate of the speaker vary a little from clip to clip."""
     voice = replace(
         who.voice,
-        pitch=who.voice.pitch + draw.uniform(-5, 5),
-        range=who.voice.range + draw.uniform(-8, 8),
-        rate=who.voice.rate * draw.uniform(0.93, 1.07),
+        pitch=who.voice.pitch + rng.uniform(-5, 5),
+        range=who.voice.range + rng.uniform(-8, 8),
+        rate=who.voice.rate * rng.uniform(0.93, 1.07),
     )
-    texts = [sentence(plan.split, draw)]
+    texts = [sentence(plan.split, rng)]
     while True:
         text = " ".join(texts)
         speech = speak(text, voice)
         if len(speech.sound) >= _SHORTEST * HOP:
             return text, speech
-        texts.append(sentence(plan.split, draw))
+        texts.append(sentence(plan.split, rng))
 
 
-def _articulation(who: Person, draw: np.random.Generator) -> Articulation:
+def _articulation(who: Person, rng: np.random.Generator) -> Articulation:
     """Offsets as in good recordings: always a fraction of a frame, a whole frame in 10 % of the clips."""
-    slip = draw.choice([-1, 0, 1], p=[0.05, 0.9, 0.05]) / FPS
+    slip = rng.choice([-1, 0, 1], p=[0.05, 0.9, 0.05]) / FPS
     return Articulation(
-        gain=who.articulation * draw.uniform(0.9, 1.1),
-        offset=slip + draw.uniform(-0.3, 0.3) / FPS,
+        gain=who.articulation * rng.uniform(0.9, 1.1),
+        offset=slip + rng.uniform(-0.3, 0.3) / FPS,
         jitter=0.01,
-        lead=draw.uniform(0.02, 0.09),
+        lead=rng.uniform(0.02, 0.09),
         spread=0.15,
     )

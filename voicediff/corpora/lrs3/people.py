@@ -81,66 +81,66 @@ class Person:
 
 def person(number: int, seed: int) -> Person:
     """Speaker `number` of the corpus with `seed`; men and women alternate."""
-    draw = np.random.default_rng(item_seed("person", seed, number))
+    rng = np.random.default_rng(item_seed("person", seed, number))
     gender = "mf"[number % 2]
     return Person(
         id=f"spk{number:04d}",
         gender=gender,
-        voice=_voice(gender, draw),
-        look=_look(gender, draw),
-        articulation=float(draw.uniform(0.75, 1.2)),
+        voice=_voice(gender, rng),
+        look=_look(gender, rng),
+        articulation=float(rng.uniform(0.75, 1.2)),
     )
 
 
-def _voice(gender: str, draw: np.random.Generator) -> Voice:
+def _voice(gender: str, rng: np.random.Generator) -> Voice:
     variants = _MEN if gender == "m" else _WOMEN
     return Voice(
-        name=f"{_pick(_ACCENTS, draw)}+{_pick(variants, draw)}",
-        pitch=float(draw.uniform(30, 68)),
-        range=float(draw.uniform(35, 75)),
-        rate=float(draw.uniform(135, 180)),
-        size=float(draw.uniform(0.92, 1.06) if gender == "m" else draw.uniform(0.95, 1.1)),
-        tilt=float(draw.uniform(-2.5, 2.5)),
+        name=f"{_pick(_ACCENTS, rng)}+{_pick(variants, rng)}",
+        pitch=float(rng.uniform(30, 68)),
+        range=float(rng.uniform(35, 75)),
+        rate=float(rng.uniform(135, 180)),
+        size=float(rng.uniform(0.92, 1.06) if gender == "m" else rng.uniform(0.95, 1.1)),
+        tilt=float(rng.uniform(-2.5, 2.5)),
     )
 
 
-def _look(gender: str, draw: np.random.Generator) -> Look:
+def _look(gender: str, rng: np.random.Generator) -> Look:
     man = gender == "m"
-    skin = _varied(_pick(_SKINS, draw), 8, draw)
+    skin = _varied(_pick(_SKINS, rng), 8, rng)
     redder = np.array(skin) * (0.86, 0.66, 0.66) + (22, 2, 6)
-    if not man and draw.random() < 0.5:  # lipstick
-        redder = 0.55 * redder + 0.45 * np.array(_varied((170, 40, 60), 30, draw))
+    if not man and rng.random() < 0.5:  # lipstick
+        redder = 0.55 * redder + 0.45 * np.array(_varied((170, 40, 60), 30, rng))
     return Look(
         skin=skin,
-        hair_colour=_varied(_pick(_HAIRS, draw), 8, draw),
-        eye_colour=_pick(_EYES, draw),
+        hair_colour=_varied(_pick(_HAIRS, rng), 8, rng),
+        eye_colour=_pick(_EYES, rng),
         lip_colour=tuple(int(c) for c in redder.clip(30, 235)),
-        shirt=tuple(int(c) for c in draw.integers(20, 230, 3)),
-        width=float(draw.uniform(43, 50) if man else draw.uniform(40, 47)),
-        height=float(draw.uniform(60, 67) if man else draw.uniform(56, 63)),
-        jaw=float(draw.uniform(0.4, 1.0) if man else draw.uniform(0.0, 0.6)),
-        mouth_y=float(draw.uniform(29, 34)),
-        mouth_width=float(draw.uniform(16.5, 21)),
-        lip=float(draw.uniform(2.6, 4.6) if man else draw.uniform(3.4, 5.6)),
-        eye_y=float(draw.uniform(11, 16)),
-        eye_distance=float(draw.uniform(17, 21)),
-        eye_size=float(draw.uniform(6.5, 8.5)),
-        brow=float(draw.uniform(1.2, 2.6) if man else draw.uniform(0.8, 1.6)),
-        nose=float(draw.uniform(13, 19)),
-        beard=float(draw.uniform(0.25, 0.9)) if man and draw.random() < 0.4 else 0.0,
-        moustache=bool(man and draw.random() < 0.25),
-        glasses=bool(draw.random() < 0.25),
-        hair=str(_pick(("short", "short", "bald") if man else ("long", "long", "bun"), draw)),
-        smile=float(draw.uniform(-0.6, 1.4)),
-        crooked=float(draw.normal(0, 0.5)),
-        texture=int(draw.integers(2**31)),
+        shirt=tuple(int(c) for c in rng.integers(20, 230, 3)),
+        width=float(rng.uniform(43, 50) if man else rng.uniform(40, 47)),
+        height=float(rng.uniform(60, 67) if man else rng.uniform(56, 63)),
+        jaw=float(rng.uniform(0.4, 1.0) if man else rng.uniform(0.0, 0.6)),
+        mouth_y=float(rng.uniform(29, 34)),
+        mouth_width=float(rng.uniform(16.5, 21)),
+        lip=float(rng.uniform(2.6, 4.6) if man else rng.uniform(3.4, 5.6)),
+        eye_y=float(rng.uniform(11, 16)),
+        eye_distance=float(rng.uniform(17, 21)),
+        eye_size=float(rng.uniform(6.5, 8.5)),
+        brow=float(rng.uniform(1.2, 2.6) if man else rng.uniform(0.8, 1.6)),
+        nose=float(rng.uniform(13, 19)),
+        beard=float(rng.uniform(0.25, 0.9)) if man and rng.random() < 0.4 else 0.0,
+        moustache=bool(man and rng.random() < 0.25),
+        glasses=bool(rng.random() < 0.25),
+        hair=str(_pick(("short", "short", "bald") if man else ("long", "long", "bun"), rng)),
+        smile=float(rng.uniform(-0.6, 1.4)),
+        crooked=float(rng.normal(0, 0.5)),
+        texture=int(rng.integers(2**31)),
     )
 
 
-def _pick(choices, draw: np.random.Generator):
-    return choices[draw.integers(len(choices))]
+def _pick(choices, rng: np.random.Generator):
+    return choices[rng.integers(len(choices))]
 
 
-def _varied(colour: Colour, by: float, draw: np.random.Generator) -> Colour:
-    level = draw.normal(0, by)
-    return tuple(int(np.clip(c + level + draw.normal(0, by / 3), 8, 245)) for c in colour)
+def _varied(colour: Colour, by: float, rng: np.random.Generator) -> Colour:
+    level = rng.normal(0, by)
+    return tuple(int(np.clip(c + level + rng.normal(0, by / 3), 8, 245)) for c in colour)

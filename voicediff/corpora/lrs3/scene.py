@@ -57,23 +57,23 @@ class Window:
 WHOLE = Window(0.0, 0.0, FRAME, FRAME)
 
 
-def scene(look: Look, lips: Lips, loud: np.ndarray, draw: np.random.Generator) -> Scene:
+def scene(look: Look, lips: Lips, loud: np.ndarray, rng: np.random.Generator) -> Scene:
     """A scene with random head movement, blinks and lighting; the head nods with the loudness `loud` (T,)."""
     frames = len(lips.opening)
-    sway = gaussian_filter1d(draw.standard_normal((frames + 60, 4)), 14, axis=0)[30:-30]
+    sway = gaussian_filter1d(rng.standard_normal((frames + 60, 4)), 14, axis=0)[30:-30]
     sway /= np.sqrt((sway**2).mean()) + 1e-9
     head = sway * (2.2, 1.6, 0.025, 0.012)
     head[:, 1] += 1.5 * gaussian_filter1d(loud / (loud.max() + 1e-9), 3)
-    head += draw.normal(0, (2.0, 2.0, 0.03, 0.0))
-    head[:, 3] += draw.uniform(1.1, 1.26)
+    head += rng.normal(0, (2.0, 2.0, 0.03, 0.0))
+    head[:, 3] += rng.uniform(1.1, 1.26)
     return Scene(
         look=look,
         lips=lips,
         head=head,
-        lids=_blinks(frames, draw),
-        light=draw.uniform(0.72, 1.12) * (1 + 0.03 * sway[:, 0] * draw.random()),
-        background=tuple(_muted(draw) for _ in range(2)),
-        side_light=float(draw.uniform(-0.35, 0.35)),
+        lids=_blinks(frames, rng),
+        light=rng.uniform(0.72, 1.12) * (1 + 0.03 * sway[:, 0] * rng.random()),
+        background=tuple(_muted(rng) for _ in range(2)),
+        side_light=float(rng.uniform(-0.35, 0.35)),
     )
 
 
@@ -128,17 +128,17 @@ def _draw_lids(paint, look: Look, closed: float) -> None:
             paint(np.add(lash, (x, y)), shaded(look.hair_colour, 0.5))
 
 
-def _muted(draw: np.random.Generator) -> Colour:
-    level = draw.uniform(25, 205)
-    return tuple(int(c) for c in (level + draw.normal(0, 14, 3)).clip(5, 230))
+def _muted(rng: np.random.Generator) -> Colour:
+    level = rng.uniform(25, 205)
+    return tuple(int(c) for c in (level + rng.normal(0, 14, 3)).clip(5, 230))
 
 
-def _blinks(frames: int, draw: np.random.Generator) -> np.ndarray:
+def _blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
     lids = np.zeros(frames + 8)
-    at = draw.exponential(60.0)
+    at = rng.exponential(60.0)
     while at < frames:
         lids[int(at) : int(at) + 5] = (0.4, 1.0, 1.0, 0.6, 0.2)
-        at += 10 + draw.exponential(75.0)
+        at += 10 + rng.exponential(75.0)
     return lids[:frames]
 
 

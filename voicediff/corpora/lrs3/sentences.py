@@ -53,11 +53,11 @@ _WORDS = {
 _CHOICES = {slot: tuple(words.split("|")) for slot, words in _WORDS.items()}
 
 
-def sentence(split: str, draw: np.random.Generator) -> str:
+def sentence(split: str, rng: np.random.Generator) -> str:
     """A random sentence of a split; no sentence is in two splits."""
     while True:
-        template = _TEMPLATES[draw.integers(len(_TEMPLATES))]
-        text = re.sub(r"\{(\w+)\}", lambda slot: _word(slot[1], draw), template)
+        template = _TEMPLATES[rng.integers(len(_TEMPLATES))]
+        text = re.sub(r"\{(\w+)\}", lambda slot: _word(slot[1], rng), template)
         text = text[0].upper() + text[1:]
         if split_of(text) == split:
             return text
@@ -69,6 +69,6 @@ def split_of(text: str) -> str:
     return next(split for split, top in zip(SPLITS, _SHARES, strict=True) if share < top)
 
 
-def _word(slot: str, draw: np.random.Generator) -> str:
+def _word(slot: str, rng: np.random.Generator) -> str:
     choices = _CHOICES[slot]
-    return choices[draw.integers(len(choices))]
+    return choices[rng.integers(len(choices))]

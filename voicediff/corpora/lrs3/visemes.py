@@ -93,7 +93,7 @@ def lip_motion(
     phones: Sequence[Phone],
     frames: int,
     how: Articulation,
-    draw: np.random.Generator,
+    rng: np.random.Generator,
     fps: float = 25.0,
 ) -> Lips:
     """Lip shapes in the middle of each frame; frame k lasts from k / fps to (k + 1) / fps.
@@ -106,8 +106,8 @@ def lip_motion(
     targets = np.tile(np.array(_REST), (length, 1))
     closed = np.zeros(length)
     for phone, (start, end), target in _segments(phones):
-        shift = how.offset + how.jitter * draw.standard_normal()
-        scale = how.gain * (1 + how.spread * draw.standard_normal()) if target[0] > 0.05 else 1.0
+        shift = how.offset + how.jitter * rng.standard_normal()
+        scale = how.gain * (1 + how.spread * rng.standard_normal()) if target[0] > 0.05 else 1.0
         scale = np.clip(scale, 0.3, 1.8)
         wanted = np.array([target[0] * scale, target[1] * scale, target[2] * scale, target[3]])
         for column, lead in enumerate((how.lead / 3, how.lead, how.lead, how.lead / 3)):
