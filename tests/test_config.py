@@ -35,7 +35,7 @@ contents = st.dictionaries(
 
 @settings(deadline=None)
 @given(contents)
-def test_what_is_written_is_read_back_unchanged(content):
+def test_a_written_configuration_is_read_back_unchanged(content):
     again = parse_yaml(dump_yaml(content))
     assert again == content
     assert repr(again) == repr(content)  # 1 and 1.0 and True are equal, but not the same
@@ -76,7 +76,7 @@ def test_any_text_is_read_or_refused_with_its_name(text):
         ("한국어", "한국어"),
     ],
 )
-def test_a_scalar_means_what_people_think(text, value):
+def test_scalars_are_parsed_as_expected(text, value):
     read = parse_yaml(f"x: {text}")["x"]
     assert read == value and type(read) is type(value)
 
@@ -98,7 +98,7 @@ def test_a_key_given_twice_is_refused_with_both_lines():
         (b"a: !!python/name:os.system", "conf.yaml:1: not YAML: "),
     ],
 )
-def test_an_unreadable_file_is_one_line(tmp_path, content, message):
+def test_an_unreadable_file_is_a_one_line_error(tmp_path, content, message):
     path = tmp_path / "conf.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as error:
@@ -172,7 +172,7 @@ def test_an_override_of_nothing_is_refused(assignment, message):
     assert str(error.value).startswith(message)
 
 
-def test_overriding_leaves_the_original_alone():
+def test_overriding_does_not_change_the_original():
     before = plain(CONFIG)
     override(CONFIG, ["task.sde.beta_min=7", "phases.0.steps=9"])
     assert CONFIG == before
@@ -196,7 +196,7 @@ def written(folder, **files):
     return folder / f"{name}.yaml"
 
 
-def test_a_file_says_what_differs_from_its_base(tmp_path):
+def test_a_file_is_merged_with_its_base(tmp_path):
     middle = "base: bottom.yaml\ntask: {decoder: {channels: 64}, sde: {name: edm}}"
     top = "base: middle.yaml\ntraining: {phases: [{name: two, steps: 9}, {name: new}]}\nloggers: [csv]"
     assert read_yaml(written(tmp_path, bottom=BASE, middle=middle, top=top)) == {
@@ -209,7 +209,7 @@ def test_a_file_says_what_differs_from_its_base(tmp_path):
 def test_a_base_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"none.yaml: No such file"):
         read_yaml(written(tmp_path, own="base: none.yaml"))
-    with pytest.raises(ConfigError, match=r"one.yaml: base: leads back to this file"):
+    with pytest.raises(ConfigError, match=r"one.yaml: base: is circular"):
         read_yaml(
             written(tmp_path, one="base: two.yaml", two="base: one.yaml", top="base: one.yaml")
         )

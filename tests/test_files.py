@@ -1,4 +1,4 @@
-"""What is written appears whole or not at all."""
+"""Atomic writing of files and folders."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from voicediff.files import whole_file, whole_folder
 from voicediff.video.disk_array import DiskArray
 
 
-def test_a_failed_file_leaves_the_old_one_and_nothing_else(tmp_path):
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), whole_file(path) as new:
@@ -22,7 +22,7 @@ def test_a_failed_file_leaves_the_old_one_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_is_replaced_and_its_folders_are_made(tmp_path):
+def test_a_file_is_replaced_and_its_folders_are_created(tmp_path):
     path = tmp_path / "deep" / "a.txt"
     for text in ("one", "two"):
         with whole_file(path) as new:
@@ -32,7 +32,7 @@ def test_a_file_is_replaced_and_its_folders_are_made(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_full_disk_is_a_data_error_in_one_line(tmp_path):
+def test_a_full_disk_is_a_one_line_data_error(tmp_path):
     with pytest.raises(DataError, match=r"a\.txt: cannot be written: No space left"):
         with whole_file(tmp_path / "a.txt") as new:
             new.write_text("half")
@@ -53,7 +53,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_windows_flushes_what_is_open_for_writing(tmp_path, monkeypatch):
+def test_on_windows_files_are_flushed_while_open_for_writing(tmp_path, monkeypatch):
     flush, flushed = os.fsync, []
 
     def windows(descriptor):
@@ -69,7 +69,7 @@ def test_windows_flushes_what_is_open_for_writing(tmp_path, monkeypatch):
     assert flushed == [None, None] and (tmp_path / "a.txt").read_text() == "one"
 
 
-def test_an_array_on_disk_is_read_anywhere_while_it_grows():
+def test_an_array_on_disk_is_readable_while_it_grows():
     array, rows = DiskArray((3,), np.int16), np.arange(30, dtype=np.int16).reshape(10, 3)
     array.append(rows[:4])
     assert np.array_equal(array[1:3], rows[1:3])

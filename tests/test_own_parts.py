@@ -1,4 +1,4 @@
-"""The parts that the registry reads from the sources are those that importing everything registers."""
+"""The parts that the registry reads from the sources are those registered by importing all modules."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from voicediff.registry import Spec, build, entries, import_parts, read_options,
 
 @pytest.fixture(autouse=True)
 def own_table(monkeypatch):
-    """What a test registers is forgotten; the table holds no part of the package."""
+    """A registry without built-in parts; the parts that a test registers are removed afterwards."""
     monkeypatch.setattr(registry, "_table", {})
     monkeypatch.setattr(registry, "_plugins_loaded", [True])
     monkeypatch.setattr(registry, "_own_modules", lambda kind: {})
@@ -80,7 +80,7 @@ def test_a_part_is_built_from_its_options(parts):
     assert made.window == (3, 4)
 
 
-def test_the_entry_knows_its_first_line_and_options(parts):
+def test_an_entry_has_its_summary_and_options(parts):
     entry = entries("encoder")["inner"]
     assert entry.summary == "An inner part."
     assert list(entry.options) == ["depth", "channels"]
@@ -102,7 +102,7 @@ def test_the_entry_knows_its_first_line_and_options(parts):
         ({"inner": {}}, "task.text.inner.name: missing; a encoder is one of inner, outer"),
         (
             {"inner": {"name": "inner", "channels": 3}},
-            "task.text.inner.channels: is set by the part around it, remove it here",
+            "task.text.inner.channels: is set by the enclosing part; remove it here",
         ),
         (
             {"others": {"a": {"name": "inner", "dept": 3}}},
@@ -135,7 +135,7 @@ def test_the_choices_are_listed(parts):
     assert complaint(inner={"name": "zzz"}).endswith("; choices: inner, outer")
 
 
-def test_building_writes_the_defaults_into_the_spec(parts):
+def test_building_adds_the_defaults_to_the_spec(parts):
     spec = Spec({"name": "outer", "rate": 1, "others": {"a": {"name": "inner"}}}, "task")
     build("encoder", spec)
     assert plain(spec) == {
@@ -182,7 +182,7 @@ def test_a_section_is_read_into_a_dataclass():
         read_options(Section, {"sise": {}}, "training")
 
 
-def test_a_name_taken_twice_says_by_whom(parts):
+def test_a_name_in_use_is_refused_with_its_owner(parts):
     with pytest.raises(ConfigError, match=r"encoder 'inner' is already registered by .*\.Inner$"):
 
         @register("encoder", "inner")
@@ -219,7 +219,7 @@ def test_a_constructor_with_open_options_is_refused():
                 pass
 
 
-def test_a_part_of_a_file_beside_the_configuration_registers(tmp_path):
+def test_a_part_in_a_file_next_to_the_configuration_is_registered(tmp_path):
     file = tmp_path / "our_own_parts.py"
     file.write_text(
         "from voicediff.registry import register\n"
@@ -248,6 +248,6 @@ def test_a_missing_module_is_named(tmp_path):
 
 def test_a_file_cannot_take_the_name_of_a_library(tmp_path):
     (tmp_path / "enum.py").write_text("")
-    with pytest.raises(ConfigError, match="a module 'enum' exists already; rename the file"):
+    with pytest.raises(ConfigError, match="a module 'enum' already exists; rename the file"):
         import_parts(["enum.py"], tmp_path)
     assert enum.Enum

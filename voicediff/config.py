@@ -61,7 +61,7 @@ def _represent_sequence(dumper: _Dumper, data: Iterable) -> yaml.Node:
 
 
 def _represent_text(dumper: _Dumper, data: str) -> yaml.Node:
-    """Line breaks of every kind are escaped: PyYAML would fold some of them into spaces."""
+    """Escape line breaks of every kind: PyYAML would fold some of them into spaces."""
     style = '"' if _line_break.search(data) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
@@ -107,7 +107,7 @@ def read_yaml(
     """
     path = Path(path)
     if path.resolve() in reading:
-        raise ConfigError(f"{path}: base: leads back to this file")
+        raise ConfigError(f"{path}: base: is circular")
     config, base = _read_mapping(path), None
     if "base" in config:
         name = config.pop("base")
@@ -120,10 +120,11 @@ def read_yaml(
 
 
 def layered(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with what `own` says differently.
+    """`base` updated by `own`.
 
-    Sections are merged key by key. A part of another `name` replaces the whole part, since options
-    differ. Lists are replaced; those of named members (phases) keep what is not said of a member.
+    Sections are merged key by key. A part with another `name` replaces the whole part, since options
+    differ. Lists are replaced; in lists of named members (phases), a member is merged with the one
+    of the same name in `base`.
     """
     if "name" in own and own["name"] != base.get("name"):
         return plain(own)
@@ -168,8 +169,8 @@ def dump_yaml(config: Mapping[str, Any]) -> str:
 def override(config: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """A copy of `config` with `a.b.c=value` assignments applied (values are YAML).
 
-    A path must exist up to its last key's parent; a new last key is allowed because defaults need
-    not be written down. A member of a list is named by its number or by its `name`
+    A path must exist up to its last key's parent; a new last key is allowed because a file may omit
+    defaults. A member of a list is named by its number or by its `name`
     (`training.phases.decoder.steps=10`). `name=` of a part replaces the whole part, since options
     differ.
     """
@@ -195,7 +196,7 @@ def override(config: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
 
 
 def _key(place: dict | list, key: str, at: str) -> Any:
-    """The key of a section, or the number of a list's member that is called by number or name."""
+    """The key of a section, or the index of a list's member given by number or name."""
     keys: dict[str, Any] = {}
     if isinstance(place, list):
         keys = {str(number): number for number in range(len(place))}
@@ -222,7 +223,7 @@ def only_keys(section: Mapping[str, Any], allowed: Iterable[str], at: str) -> No
 
 
 def plain(value: Any) -> Any:
-    """A copy in mappings, lists and scalars only: what a YAML file can hold."""
+    """A copy made of mappings, lists and scalars only, as in a YAML file."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -1,13 +1,13 @@
-"""The errors that are the user's to mend; the program prints them in one line and exits with 2."""
+"""Errors caused by the user's input; the program prints them in one line and exits with status 2."""
 
 
 class ConfigError(Exception):
-    """A configuration names something that does not exist, misses something, or has a wrong type."""
+    """A configuration has an unknown name, a missing option or a value of a wrong type."""
 
 
 class DataError(Exception):
-    """A file the user gave (audio, score, text, checkpoint, data folder) cannot be used as it is."""
+    """An input file (audio, score, text, checkpoint, data folder) cannot be used."""
 
 
 class TrainingError(Exception):
-    """Training cannot go on: a loss that is not finite, memory that does not suffice."""
+    """Training cannot continue: a loss that is not finite, or too little memory."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Atomic writing of files and folders."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FLUSHED = "r+b" if os.name == "nt" else "rb"  # Windows flushes only files open
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A path to write to beside `path`; it takes the place of `path` when the block succeeds.
+    """A temporary path in the same folder, renamed to `path` when the block succeeds.
 
-    Raises DataError where it cannot be written (a full disk, a missing permission).
+    Raises DataError if it cannot be written (a full disk, a missing permission).
     """
     path = Path(path)
     part = _beside(path)
@@ -35,7 +35,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """`whole_file` as an open binary file."""
+    """`whole_file`, opened as a binary file."""
     with whole_file(path) as part, open(part, "wb") as file:
         yield file
         file.flush()
@@ -43,9 +43,9 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """An empty folder beside `path`; it takes the place of `path` when the block succeeds.
+    """A temporary folder beside `path`, renamed to `path` when the block succeeds.
 
-    Raises DataError where it cannot be written. A crash between the last two renames leaves the
+    Raises DataError if it cannot be written. A crash between the last two renames leaves the
     former folder as `path~`.
     """
     path = Path(path)
@@ -67,13 +67,13 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8 in place of `path`."""
+    """Write `text` to `path` as UTF-8, atomically."""
     with replacing(path) as file:
         file.write(text.encode("utf-8"))
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as indented JSON (Korean readable) in place of `path`."""
+    """Write `content` to `path` as indented JSON in UTF-8, atomically."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -86,11 +86,11 @@ def _disk_errors(path: Path) -> Iterator[None]:
 
 
 def _beside(path: Path) -> Path:
-    """A hidden name in the same folder, with the same ending, so that moving it is one step."""
+    """A hidden name in the same folder, so that renaming is atomic, with the same suffix."""
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
 def _flush(path: Path) -> None:
-    """Have the content on the disk before the name points to it."""
+    """Write the content to the disk before the file is renamed."""
     with open(path, _FLUSHED) as file:
         os.fsync(file.fileno())

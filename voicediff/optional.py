@@ -1,4 +1,4 @@
-"""Third-party packages by import name, and the one line for a package that is missing or broken."""
+"""Third-party packages by import name, and one-line errors for missing or broken packages."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def require(name: str, extra: str | None = None, purpose: str = "") -> ModuleTyp
     Args:
         name: import name, e.g. "wandb" or "optuna.storages".
         extra: the extra that installs it; None reads it from PACKAGES.
-        purpose: what needs the package, e.g. "logger wandb"; begins the message.
+        purpose: what needs the package, e.g. "logger wandb"; the start of the message.
 
-    Raises ConfigError in one line (package, installed version, command) where the import fails.
+    Raises ConfigError with one line (package, installed version, command) if the import fails.
     """
     try:
         return importlib.import_module(name)
@@ -79,7 +79,7 @@ def require(name: str, extra: str | None = None, purpose: str = "") -> ModuleTyp
 def import_failure(error: BaseException) -> ConfigError | None:
     """The one-line error for an exception that the import of a third-party package raised.
 
-    None where our own code or the standard library is at fault: such an error keeps its traceback.
+    None for errors of voicediff or the standard library, which keep their traceback.
     """
     package = _missing(error) or _failing(error)
     if package is None or package == "voicediff" or package in sys.stdlib_module_names:
@@ -96,7 +96,7 @@ def _missing(error: BaseException) -> str | None:
 
 
 def _failing(error: BaseException) -> str | None:
-    """The package whose import from our code raised `error`."""
+    """The package whose import by voicediff raised `error`."""
     for frame in _frames_below_ours(error.__traceback__):
         if frame.f_code.co_name == "<module>":
             return frame.f_globals.get("__name__", "").partition(".")[0]
@@ -134,7 +134,7 @@ def _message(name: str, error: BaseException, extra: str | None = None, purpose:
 
 
 def installed_version(distribution: str) -> str | None:
-    """Version of an installed distribution, None where it is not installed."""
+    """Version of an installed distribution, None if it is not installed."""
     from importlib import metadata  # slow to import, and needed for messages only
 
     try:
@@ -152,7 +152,7 @@ def _install(package: Package, extra: str | None) -> str:
 def check_installed() -> list[str]:
     """Import every package of PACKAGES that is installed; the messages of those that fail.
 
-    g2pk is left out: imported as it is, it asks the network for a dictionary.
+    g2pk is skipped: its import downloads a dictionary.
     """
     problems = []
     for name, package in PACKAGES.items():

@@ -1,8 +1,8 @@
-"""One decorator, one table: every interchangeable part of voicediff is found and built here.
+"""Registry of the interchangeable parts: registered by a decorator, built from a configuration.
 
     @register("sampler", "heun")
     class Heun(Sampler):
-        \"\"\"Heun's second-order method ... (first line: shown by `voicediff list`).\"\"\"
+        \"\"\"Heun's second-order method ... (first line: printed by `voicediff list`).\"\"\"
         def __init__(self, steps: int = 30): ...
 
     sampler = build("sampler", {"name": "heun", "steps": 10}, at="sampler")
@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 
 from voicediff.errors import ConfigError
 
-# kind -> the module or package whose source registers our own parts
+# kind -> the module or package that registers the built-in parts
 KINDS: dict[str, str] = {
     "sde": "voicediff.diffusion.sdes",
     "objective": "voicediff.diffusion.objectives",
@@ -57,9 +57,9 @@ Options = TypeVar("Options")
 class Spec(dict):
     """The configuration of a child part, `{"name": ..., options}`, and its place in the file.
 
-    A constructor that takes children annotates them with `Spec` and hands them to `build`:
-    `self.decoder = build("decoder", decoder, channels=1)`. Building writes the defaults into it, so
-    that afterwards the whole tree says what was built.
+    A constructor with child parts annotates them with `Spec` and passes them to `build`:
+    `self.decoder = build("decoder", decoder, channels=1)`. Building adds the defaults to the spec, so
+    that afterwards the tree of specs is the complete configuration.
     """
 
     def __init__(self, options: Mapping[str, Any], at: str = ""):
@@ -69,7 +69,7 @@ class Spec(dict):
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered part: its constructor and what can be said of it."""
+    """A registered part: its kind, name and constructor."""
 
     kind: str
     name: str
@@ -96,10 +96,10 @@ _REGISTRATION = re.compile(r'^@register\("(\w+)", "(\w+)"\)$', re.MULTILINE)
 
 
 def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Class decorator: make the class known as `name` among the parts of `kind`.
+    """Class decorator: register the class as `name` among the parts of `kind`.
 
-    Raises ConfigError for an unknown kind, a name already taken (by whom is said) and a constructor
-    whose options cannot be checked (`**kwargs`).
+    Raises ConfigError for an unknown kind, for a name that is in use (the message names its owner),
+    and for a constructor whose options cannot be checked (`**kwargs`).
     """
     if kind not in KINDS:
         raise ConfigError(f"register: no kind {kind!r}{_nearest(kind, KINDS)}")
@@ -119,7 +119,7 @@ def register(kind: str, name: str) -> Callable[[Callable[..., Any]], Callable[..
 
 
 def _taken(entry: Entry) -> str:
-    """What else has the name of `entry`: a registered part, or one of ours not imported yet."""
+    """The other part with the name of `entry`, registered or built in and not imported yet, or `""`."""
     registered = _table.get((entry.kind, entry.name))
     if registered:
         return registered.origin if registered.origin != entry.origin else ""
@@ -179,7 +179,7 @@ def _names(kind: str) -> list[str]:
 
 @cache
 def _own_modules(kind: str) -> dict[str, str]:
-    """Name -> module of our own parts of a kind, read from their sources without importing them."""
+    """Name -> module of the built-in parts of a kind, read from their sources without an import."""
     root = Path(__file__).parent
     place = root.parent / KINDS[kind].replace(".", "/")
     files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
@@ -194,7 +194,7 @@ def _own_modules(kind: str) -> dict[str, str]:
 def build(kind: str, spec: Mapping[str, Any], /, at: str | None = None, **given: Any) -> Any:
     """Build the part that `spec` names, e.g. `{"name": "heun", "steps": 10}`.
 
-    `given` are arguments that the parent hands down (sizes, rates); those the part does not take
+    `given` are arguments from the parent part (sizes, rates); those that the part does not have
     are left out, and the file may not set them. `at` is the place in the configuration file that
     errors name; a `Spec` brings its own.
     """
@@ -217,17 +217,17 @@ def read_options(cls: type[Options], section: Any, at: str) -> Options:
     return _checked(section, cls, at)
 
 
-def import_parts(modules: Iterable[str], beside: str | Path = ".") -> list[Path]:
-    """Import the user's own modules so that their parts register (`import:` in the YAML).
+def import_parts(modules: Iterable[str], folder: str | Path = ".") -> list[Path]:
+    """Import the user's modules, which register their parts (`import:` in the YAML).
 
     A module is an installed one (`my_lab.parts`), or a file: `parts.py`, or a module's name whose
-    file stands in the folder `beside`, where the YAML is. Returns the files, which an experiment
+    file is in `folder`, that of the YAML file. Returns the files, which an experiment
     keeps.
     """
     files = []
     for module in modules:
         name = module.removesuffix(".py")
-        path = Path(beside, module if module != name else name.replace(".", "/") + ".py")
+        path = Path(folder, module if module != name else name.replace(".", "/") + ".py")
         if path.is_file():
             _import_file(path.stem, path)
             files.append(path)
@@ -239,7 +239,7 @@ def import_parts(modules: Iterable[str], beside: str | Path = ".") -> list[Path]
 
 
 def imported_files() -> list[Path]:
-    """The files that `import_parts` has imported in this process, first ones first."""
+    """The files that `import_parts` has imported in this process, in order."""
     modules = list(sys.modules.values())
     parts = [module for module in modules if getattr(module, "_voicediff_part", None) is True]
     return [Path(str(module.__file__)).resolve() for module in parts]
@@ -252,7 +252,7 @@ def _import_file(name: str, path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     loaded = sys.modules.get(name)
     if loaded is not None and not getattr(loaded, "_voicediff_part", False):
-        raise ConfigError(f"import: {path}: a module {name!r} exists already; rename the file")
+        raise ConfigError(f"import: {path}: a module {name!r} already exists; rename the file")
     module.__dict__["_voicediff_part"] = True
     sys.modules[name] = module  # dataclasses and pickle look modules up by name
     try:
@@ -282,11 +282,11 @@ def _import_installed(module: str) -> None:
 def _checked_options(
     entry: Entry, options: dict[str, Any], at: str, given: dict[str, Any]
 ) -> dict[str, Any]:
-    """Every option that is not given, checked, with the defaults of those the file leaves out."""
+    """The checked options, with defaults for those that are missing in the file."""
     parameters, hints = entry.options, _hints(entry.part)
     for name in options:
         if name in given:
-            raise ConfigError(f"{at}.{name}: is set by the part around it, remove it here")
+            raise ConfigError(f"{at}.{name}: is set by the enclosing part; remove it here")
     free = {name: p.default for name, p in parameters.items() if name not in given}
     empty = inspect.Parameter.empty
     defaults = {name: MISSING if value is empty else value for name, value in free.items()}
@@ -318,7 +318,7 @@ def _filled(
 
 
 def _placed(default: Any, hint: Any, at: str) -> Any:
-    """A default as its own copy that knows its place where it holds the specs of children."""
+    """A copy of a default; child specs in it get their place in the configuration."""
     if isinstance(default, (Mapping, list)):
         return _checked(default, hint, at)
     return default
@@ -330,7 +330,7 @@ def _hints(part: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _checked(value: Any, hint: Any, at: str) -> Any:
-    """`value` as the annotation wants it; ints become floats and lists tuples, nothing else."""
+    """`value` checked against its annotation; ints become floats and lists tuples, nothing else."""
     wrong = ConfigError(f"{at}: expected {_spell(hint)}, found {value!r} ({type(value).__name__})")
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is inspect.Parameter.empty:
@@ -363,7 +363,7 @@ def _checked(value: Any, hint: Any, at: str) -> Any:
 
 
 def _checked_dataclass(value: Any, cls: type, at: str, wrong: ConfigError) -> Any:
-    """A dataclass from a mapping of its fields (or one already made)."""
+    """A dataclass from a mapping of its fields (an instance is returned unchanged)."""
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
@@ -387,7 +387,7 @@ def _checked_union(value: Any, args: tuple, at: str, wrong: ConfigError) -> Any:
         try:
             return _checked(value, hint, at)
         except ConfigError as error:
-            if str(error).partition(":")[0] != at:  # a deeper place says more than this one
+            if str(error).partition(":")[0] != at:  # a deeper place is more specific
                 raise
     raise wrong
 

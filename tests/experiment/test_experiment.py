@@ -49,7 +49,7 @@ def test_an_experiment_is_read_back_without_its_sources(folder):
     assert all((tensor == 1).all() for tensor in raw.values())
 
 
-def test_the_best_weights_come_before_the_last(folder):
+def test_the_best_weights_are_preferred_to_the_last(folder):
     weights, about = experiment.read_weights(folder / "last.safetensors", "raw")
     assets = folder / "assets"
     experiment.write_weights(folder / "best.safetensors", weights, weights, 3, assets)
@@ -57,14 +57,14 @@ def test_the_best_weights_come_before_the_last(folder):
     assert experiment.load(folder, weights="last").step == about["step"] == 7
 
 
-def test_the_configuration_is_kept_with_its_defaults(folder):
+def test_the_configuration_is_stored_with_its_defaults(folder):
     kept = parse_yaml((folder / "config.yaml").read_text())
     assert kept["task"] == {"name": "toy", "hidden": 5, "dropout": 0.0}
     assert kept["import"] == ["parts/toy_parts.py"]
     assert kept["seed"] == 1234
 
 
-def test_versions_are_kept(folder):
+def test_versions_are_stored(folder):
     found = json.loads((folder / "versions.json").read_text())
     assert found["packages"]["torch"] == importlib.metadata.version("torch")
     assert found["seed"] == 1234
@@ -113,7 +113,7 @@ def test_a_truncated_weights_file_is_damaged(folder, size):
     assert complaint(folder).startswith(f"{path}: damaged (")
 
 
-def test_another_vocabulary_is_named(folder):
+def test_a_different_vocabulary_is_named(folder):
     (folder / "assets/tokens.txt").write_text("a b d")
     assert complaint(folder) == (
         f"{folder / 'assets/tokens.txt'}: differs from the one last.safetensors was trained with; "

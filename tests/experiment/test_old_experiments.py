@@ -1,6 +1,6 @@
-"""Experiment folders that commit e97c622 wrote load today and compute what they computed then.
+"""Experiment folders written by commit e97c622 still load and give the same outputs.
 
-`old_experiments/record.py` made them and says what a recording holds. Each run is repeated with the
+`old_experiments/record.py` made them and documents their content. Each run is repeated with the
 recorded inputs, noise, sampler and options, under the names of that time, and every output is compared:
 
     norm(today - recorded) <= 1e-4 norm(recorded)
@@ -55,9 +55,9 @@ def sampler_of(spec: dict[str, Any] | None) -> Any:
 
 
 class Probe:
-    """A sampler that only looks: the mean, and the data estimate of its first state at three times."""
+    """A sampler that records the mean, and the data estimate of its first state at three times."""
 
-    TIMES = (0.1, 0.5, 1.0)  # shares of the way from t_min to t_max
+    TIMES = (0.1, 0.5, 1.0)  # relative position between t_min and t_max
 
     def __call__(self, estimate: Callable, sde: Any, mu: Tensor, *, x: Tensor, **_: Any) -> Tensor:
         times = [sde.t_min + share * (sde.t_max - sde.t_min) for share in self.TIMES]
@@ -67,7 +67,7 @@ class Probe:
 
 
 def generated(task: Any, given: Inputs, sampler: Any, noise: Callable, options: dict) -> Outputs:
-    """What a task makes of the recorded inputs with a sampler."""
+    """The outputs of a task for the recorded inputs with a sampler."""
     if "mixture" not in given:
         score = ScoreInputs(**{name: given[name] for name in SCORE})
         song = task.generate(score, sampler, noise, **options)
@@ -101,7 +101,7 @@ def vocode(task: Any, given: Inputs, noise: Callable) -> Outputs:
 
 
 def loss(task: Any, given: Inputs, noise: Callable, turn: str) -> Outputs:
-    """The loss of a turn; the diffusion part and the distillation draw from `noise`."""
+    """The loss of an optimisation target (then `turn`), with random numbers from `noise`."""
     for owner, method in ((task.diffusion, "loss"), (task.distillation, turn)):
         if hasattr(owner, method):
             _draw_from(noise, owner, method)

@@ -1,4 +1,4 @@
-"""Measure a trained model with one sampler after the other; the report compares them."""
+"""Measurement of a trained model with several samplers, for the report."""
 
 from voicediff.evaluation.base import Measurement
 from voicediff.evaluation.separation import SeparationMeasurement

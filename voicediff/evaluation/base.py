@@ -1,4 +1,4 @@
-"""What the report asks of a task: figures of its development data, for a sampler or a reference."""
+"""Measurements for the report: metrics on development data, with a sampler or of a reference."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from voicediff.report.nfe import Judged, Measured
 from voicediff.report.settings import Setting
 from voicediff.report.table import Column
 
-Figures = dict[str, float | None]
+Metrics = dict[str, float | None]
 
 
 class Measurement(ABC):
-    """Development data, and how a sampler does on it.
+    """Development data on which samplers are measured.
 
     Attributes:
-        columns: the figures, in the order of the table.
-        judged: which of them decide.
-        notes: what is to be said about the table.
+        columns: the metrics, in the order of the table.
+        judged: the metrics that select the recommended sampler.
+        notes: notes below the table.
     """
 
     columns: ClassVar[Sequence[Column]]
@@ -33,32 +33,32 @@ class Measurement(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What decides the figures; nothing in it depends on the clock."""
+        """Everything that the metrics depend on; without times of measurement."""
 
     @abstractmethod
     def references(self) -> Sequence[str]:
-        """Names of rows that no sampler makes."""
+        """Names of the rows without a sampler."""
 
     @abstractmethod
-    def refer(self, name: str) -> tuple[Figures, float | None]:
-        """Figures of a reference, and seconds of work per second of sound if a model worked."""
+    def measure_reference(self, name: str) -> tuple[Metrics, float | None]:
+        """Metrics of a reference, and its real-time factor if a model computes it, else None."""
 
     @abstractmethod
-    def measure(self, sampler: Sampler) -> tuple[Figures, float]:
-        """Figures with this sampler, and seconds of work per second of sound.
+    def measure(self, sampler: Sampler) -> tuple[Metrics, float]:
+        """Metrics with this sampler, and the real-time factor.
 
-        Raises ConfigError where the model's process does not allow it.
+        Raises ConfigError if the sampler does not support the model's process.
         """
 
     def reference(self, work: MeasurementLog, name: str) -> Mapping[str, float | None]:
-        """The figures of a reference, measured now if not yet done."""
+        """The metrics of a reference, measured unless they are in the log."""
         if name not in work.done:
-            scores, rtf = self.refer(name)
+            scores, rtf = self.measure_reference(name)
             work.add(name, {"spec": None, "scores": scores, "rtf": rtf})
         return work.done[name]["scores"]
 
     def once(self, work: MeasurementLog, setting: Setting) -> Measured:
-        """The measurement of a setting, made now if not yet done; maybe a refusal."""
+        """The measurement of a setting, unless it is in the log; `refused` if it is not possible."""
         spec = dict(setting.spec)
         if work.done.get(setting.key, {}).get("spec") != spec:
             try:
@@ -70,8 +70,8 @@ class Measurement(ABC):
         found = work.done[setting.key]
         return Measured(setting, found["scores"], found["rtf"], found.get("refused", ""))
 
-    def numbers(self, found: Mapping[str, float]) -> Figures:
-        """The figures of the table among those found; None for what is not a number."""
+    def numbers(self, found: Mapping[str, float]) -> Metrics:
+        """The metrics of the table among those found; None for values that are not finite."""
         return {
             c.key: float(found[c.key]) if math.isfinite(found[c.key]) else None
             for c in self.columns

@@ -1,4 +1,4 @@
-"""Singing development lines with one sampler after the other."""
+"""Measurement of singing synthesis on development lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voicediff.data.singing.dataset import SingingDataset
 from voicediff.diffusion.noise import SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
-from voicediff.evaluation.base import Figures, Measurement
+from voicediff.evaluation.base import Measurement, Metrics
 from voicediff.metrics import Item, score_row, singing_metrics
 from voicediff.registry import build
 from voicediff.report.nfe import Judged
@@ -23,7 +23,7 @@ from voicediff.report.singing_metrics import SPECTRUM
 from voicediff.tasks.svs.model import SingingSynthesis
 from voicediff.vocoders import Vocoder
 
-FIGURES = (
+METRIC_NAMES = (
     "frechet",
     "harmonic_contrast",
     "variance_ratio",
@@ -35,20 +35,20 @@ _COLUMNS = {column.key: column for column in SPECTRUM}
 
 
 class SingingMeasurement(Measurement):
-    """Sings the lines of a folder of features and scores them.
+    """Sings the lines of a folder of features and computes the metrics.
 
     Args:
-        count: the first lines only.
-        vocoder: also measure the sound that this one makes.
-        batch_seconds: of lines sung at once.
+        count: number of lines, from the first; None takes all.
+        vocoder: name of a vocoder, for metrics of waveforms as well.
+        batch_seconds: total duration of the lines of a batch.
     """
 
-    columns: ClassVar = [_COLUMNS[name] for name in FIGURES]
+    columns: ClassVar = [_COLUMNS[name] for name in METRIC_NAMES]
     judged: ClassVar = Judged(_COLUMNS["frechet"], _COLUMNS["variance_ratio"])
     notes: ClassVar = (
-        "mu is the answer without sampling, copy the recording through the vocoder. Distances to one "
-        "recording (MCD, log-mel error) favour the mean. The real-time factor is that of the model "
-        "without a vocoder."
+        "mu is the encoder's mean (NFE 0), copy is the recording resynthesised by the vocoder. Distances "
+        "to one recording (MCD, log-mel error) favour over-smoothed outputs. The real-time factor is "
+        "that of the model without a vocoder."
     )
 
     def __init__(
@@ -73,7 +73,7 @@ class SingingMeasurement(Measurement):
             built = build("vocoder", {"name": vocoder}, at="--vocoder", spec=task.mel)
             self.vocoder = built.to(self.device)
         self.natural = [self._natural(index) for index in self.indices]
-        self.metrics = singing_metrics(FIGURES)
+        self.metrics = singing_metrics(METRIC_NAMES)
 
     def facts(self) -> dict[str, Any]:
         digest = hashlib.sha256()
@@ -95,15 +95,15 @@ class SingingMeasurement(Measurement):
     def references(self) -> Sequence[str]:
         return ["mu"] if self.vocoder is None else ["mu", "copy"]
 
-    def refer(self, name: str) -> tuple[Figures, float | None]:
+    def measure_reference(self, name: str) -> tuple[Metrics, float | None]:
         if name == "copy":
             return self._scores(self.natural), None
         return self._measured(None)
 
-    def measure(self, sampler: Sampler) -> tuple[Figures, float]:
+    def measure(self, sampler: Sampler) -> tuple[Metrics, float]:
         return self._measured(sampler)
 
-    def _measured(self, sampler: Sampler | None) -> tuple[Figures, float]:
+    def _measured(self, sampler: Sampler | None) -> tuple[Metrics, float]:
         mels, rtf = self._sing(sampler)
         items = [self.lines.item(index, 0) for index in self.indices]
         sung = [
@@ -112,23 +112,23 @@ class SingingMeasurement(Measurement):
         ]
         return self._scores(sung), rtf
 
-    def _scores(self, sung: Sequence[Item]) -> Figures:
+    def _scores(self, sung: Sequence[Item]) -> Metrics:
         return self.numbers(score_row(self.natural, sung, self.task.mel, self.metrics))
 
     def _sing(self, sampler: Sampler | None) -> tuple[list[np.ndarray], float]:
-        """The mels (F, T) of all lines, and seconds of work per second of sound."""
+        """The mels (F, T) of all lines, and the real-time factor."""
         mels: dict[int, np.ndarray] = {}
         seconds = 0.0
         for indices in self._batches():
             items = [self.lines.item(index, 0) for index in indices]
             batch = self.task.collate(items, [0] * len(items))
             noise = SeededNoise([item_seed(self.seed, item["utt"]) for item in items])
-            began = time.perf_counter()
+            start = time.perf_counter()
             song = self.task.generate(
                 batch["score"].to(self.device), sampler, noise, self.noise_scale
             )
             found = song.mel.float().cpu().numpy()
-            seconds += time.perf_counter() - began
+            seconds += time.perf_counter() - start
             for index, item, mel in zip(indices, items, found, strict=True):
                 mels[index] = mel[:, : item["mel"].shape[1]]
         frames = sum(mel.shape[1] for mel in mels.values())
@@ -137,7 +137,7 @@ class SingingMeasurement(Measurement):
         return [mels[index] for index in self.indices], seconds * self.task.mel.frame_rate / frames
 
     def _natural(self, index: int) -> Item:
-        """A recording's mel and, with a vocoder, the sound of it."""
+        """A recording's mel and, with a vocoder, its resynthesised waveform."""
         item = self.lines.item(index, 0)
         wav = self._wav(item["mel"], item["f0"], item["utt"])
         return Item(mel=item["mel"], wav=wav).prepared(self.task.mel)
@@ -154,7 +154,7 @@ class SingingMeasurement(Measurement):
         return wav[0].cpu().numpy()
 
     def _batches(self) -> list[list[int]]:
-        """Line numbers, alike in length, up to `batch_seconds` together."""
+        """Batches of line numbers of similar duration, up to `batch_seconds` in total."""
         most = self.batch_seconds * self.task.mel.frame_rate
         batches: list[list[int]] = [[]]
         for index in sorted(self.indices, key=lambda i: (self.lines.lengths[i], i)):

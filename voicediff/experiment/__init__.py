@@ -1,4 +1,4 @@
-"""Experiment folders: configuration, weights, and all else that inference needs of a training."""
+"""Experiment folders: configuration, weights and everything else that inference needs."""
 
 from voicediff.experiment.config import Config, differences, read_config, write_config
 from voicediff.experiment.folder import RECOMMENDED, Experiment, create, load, pack
@@ -6,8 +6,8 @@ from voicediff.experiment.versions import versions
 from voicediff.experiment.weights import (
     fingerprints,
     fit_weights,
-    load_same,
-    misfits,
+    load_matching,
+    mismatches,
     read_weights,
     weights_hash,
     weights_path,
@@ -23,8 +23,8 @@ __all__ = [
     "fingerprints",
     "fit_weights",
     "load",
-    "load_same",
-    "misfits",
+    "load_matching",
+    "mismatches",
     "pack",
     "read_config",
     "read_weights",

@@ -1,4 +1,4 @@
-"""The configuration of an experiment: read, resolved, compared, kept."""
+"""Reading, comparing and writing the configuration of an experiment."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from voicediff.tasks.base import Task
 
 @dataclass
 class Config:
-    """A configuration file as it was read: the parts are still specs.
+    """The content of a configuration file; parts are specs, not built yet.
 
-    files: the user's modules that `imports` found beside the file.
+    files: the user's modules in `imports` that are files.
     """
 
     task: Spec
@@ -34,7 +34,7 @@ class Config:
     files: list[Path] = field(default_factory=list)
 
     def resolved(self) -> dict[str, Any]:
-        """The file's content with the defaults of everything that was built from it."""
+        """The content with the defaults of all parts that have been built."""
         return {
             "import": list(self.imports),
             "seed": self.seed,
@@ -45,7 +45,7 @@ class Config:
         }
 
     def build_task(self, assets: Path | None = None) -> Task:
-        """The task with weights drawn from the seed."""
+        """The task, with weights initialised from the seed."""
         torch.manual_seed(self.seed)
         return build("task", self.task, at="task", assets=assets)
 
@@ -64,7 +64,7 @@ def read_config(path: str | Path, assignments: Iterable[str] = ()) -> Config:
     allowed = ("import", "seed", "task", "sampler", "training", "loggers")
     only_keys(content, allowed, "")
     if not isinstance(content.get("task"), Mapping):
-        raise ConfigError(f"{path}: task: missing; it names what is trained, e.g. {{name: svs}}")
+        raise ConfigError(f"{path}: task: missing; e.g. {{name: svs}}")
     modules = content.get("import") or []
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise ConfigError(f"import: expected a list of modules, found {modules!r}")
@@ -84,7 +84,7 @@ def read_config(path: str | Path, assignments: Iterable[str] = ()) -> Config:
 
 
 def write_config(folder: Path, config: Config) -> None:
-    """config.yaml, importing the copies of the user's modules in `parts/`."""
+    """Write config.yaml, which imports copies of the user's modules in `parts/`."""
     content = config.resolved()
     kept = {path.stem: path for path in config.files}
     for path in config.files:
@@ -98,9 +98,9 @@ def write_config(folder: Path, config: Config) -> None:
 
 
 def differences(folder: Path, config: Config) -> list[str]:
-    """What the folder's configuration says differently, e.g. `seed (1, now 2)`.
+    """Differences to the folder's configuration, e.g. `seed (1, now 2)`.
 
-    Where batches are loaded and what is logged where may change freely.
+    Loggers and the number of workers may differ.
     """
     old, new = read_yaml(folder / "config.yaml", _with_new_names), config.resolved()
     for content in (old, new):
@@ -146,7 +146,7 @@ def _section(value: Any, at: str) -> dict[str, Any]:
 
 
 def _stem(module: str) -> str:
-    """`parts.py`, `parts/parts.py` and `my_lab.parts` are all kept as `parts`."""
+    """Name of the copy of a module: `parts` for `parts.py`, `parts/parts.py` and `my_lab.parts`."""
     return Path(module.removesuffix(".py").replace(".", "/")).name
 
 

@@ -1,13 +1,13 @@
-"""The experiment folder: all that inference needs, in one place, and nothing of the trainer.
+"""The experiment folder: everything that inference needs.
 
-config.yaml           the configuration with every default written out
-parts/                the user's own modules that it imports
+config.yaml           the configuration with all defaults
+parts/                the user's modules that it imports
 assets/               token list, statistics, feature settings
 versions.json         versions of the packages, git hash, seed
-best.safetensors      weights (raw and averaged) where the sampled metric was best
+best.safetensors      weights (raw and averaged) with the best metric of samples
 last.safetensors      weights of the newest checkpoint
-checkpoints/, logs    what the trainer needs besides
-report/               what `voicediff report` found; recommended.yaml is the sampler to use
+checkpoints/, logs    for the trainer
+report/               results of `voicediff report`; recommended.yaml is the sampler to use
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ RECOMMENDED = "report/recommended.yaml"
 
 @dataclass
 class Experiment:
-    """A trained model: the task in eval mode, its configuration and where it came from.
+    """A trained model: the task in eval mode, its configuration and its folder.
 
-    sampler: the one that `voicediff report` recommends (`recommended` is its file), else the
-        configuration's.
+    sampler: the one recommended by `voicediff report` (`recommended` is its file), else that of the
+        configuration.
     """
 
     task: Task
@@ -60,12 +60,12 @@ def load(
     """The model of an experiment folder, ready for inference.
 
     Args:
-        ema: the averaged weights, else the raw ones.
-        device: `cpu`, `cuda`, `cuda:1` or `mps`; None takes a CUDA GPU if there is one.
-        weights: `best` or `last`; by default the best where there is one.
+        ema: load the averaged weights, else the raw ones.
+        device: `cpu`, `cuda`, `cuda:1` or `mps`; None uses a CUDA GPU if there is one.
+        weights: `best` or `last`; by default `best` if it exists.
 
-    Raises DataError where a file is missing, damaged or does not fit the others, ConfigError for a
-    device that is not there.
+    Raises DataError if a file is missing, damaged or does not fit the others, ConfigError for a
+    device that does not exist.
     """
     folder, place = Path(folder), chosen(device)
     config = folder / "config.yaml"
@@ -76,7 +76,7 @@ def load(
     assets = folder / "assets"
     check_assets(assets, about["assets"], path)
     config = read_config(config)
-    with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it was
+    with torch.random.fork_rng(devices=[]):  # keep the caller's random state
         task = config.build_task(assets if assets.is_dir() else None)
     fit_weights(task, tensors, str(path))
     sampler, recommended = config.sampler, folder / RECOMMENDED
@@ -88,7 +88,7 @@ def load(
 
 
 def create(folder: Path, config: Config, assets: Path | None) -> None:
-    """Lay out a new experiment folder; config.yaml comes last and marks it as whole."""
+    """Create an experiment folder; config.yaml is written last and marks it as complete."""
     folder.mkdir(parents=True, exist_ok=True)
     if assets is not None:
         _copy_folder(assets, folder / "assets")
@@ -97,7 +97,7 @@ def create(folder: Path, config: Config, assets: Path | None) -> None:
 
 
 def pack(folder: Path, target: Path) -> None:
-    """Copy what use needs of an experiment into the folder `target`: averaged weights as float16."""
+    """Copy what inference needs of an experiment to the folder `target`; averaged weights as float16."""
     path = weights_path(folder)
     tensors, about = read_weights(path, "ema")
     half = {f"ema/{n}": t.half() if t.is_floating_point() else t for n, t in tensors.items()}

@@ -1,4 +1,4 @@
-"""What an experiment was made with: packages, Python, git hash, seed."""
+"""Versions of an experiment: packages, Python, git hash, seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("voicediff", "torch", "numpy", "accelerate", "safetensors")
 
 
 def versions(seed: int) -> dict[str, Any]:
-    """What this was made with."""
+    """Versions of the packages and of Python, git hash, seed and platform."""
     found = {}
     for package in PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Weights as safetensors, raw and averaged, with the fingerprints of the assets they were trained with."""
+"""Weights as safetensors, raw and averaged, with hashes of the assets of the training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from voicediff.tasks.base import Task
 
 
 def weights_path(folder: Path, weights: str = "") -> Path:
-    """The file of `best` or `last` weights; by default the best where there is one."""
+    """The file of `best` or `last` weights; by default `best` if it exists."""
     if weights:
         return folder / f"{weights}.safetensors"
     for name in ("best", "last"):
@@ -28,7 +28,7 @@ def weights_path(folder: Path, weights: str = "") -> Path:
 
 
 def weights_hash(folder: str | Path) -> str:
-    """Twelve hexadecimal digits of the weights that `load` takes by default."""
+    """Hash of the weights that `load` uses by default, twelve hexadecimal digits."""
     return hashlib.sha256(weights_path(Path(folder)).read_bytes()).hexdigest()[:12]
 
 
@@ -45,14 +45,14 @@ def read_weights(path: Path, which: str) -> tuple[dict[str, Tensor], dict[str, A
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: damaged ({error}); copy the file again") from error
     if not {"step", "assets"} <= about.keys() or not tensors:
-        raise DataError(f"{path}: holds no {which} weights of voicediff")
+        raise DataError(f"{path}: has no {which} weights of voicediff")
     return tensors, {"step": int(about["step"]), "assets": json.loads(about["assets"])}
 
 
 def write_weights(
     path: Path, raw: Mapping[str, Tensor], ema: Mapping[str, Tensor], step: int, assets: Path
 ) -> None:
-    """Raw and averaged weights in one safetensors file, with the fingerprints of the assets."""
+    """Write raw and averaged weights to one safetensors file, with hashes of the assets."""
     tensors = {f"raw/{name}": _stored(tensor) for name, tensor in raw.items()}
     tensors |= {f"ema/{name}": _stored(tensor) for name, tensor in ema.items()}
     about = {"step": str(step), "assets": json.dumps(fingerprints(assets))}
@@ -61,16 +61,16 @@ def write_weights(
 
 
 def fit_weights(task: Task, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Load weights that must fit exactly; DataError names the first that do not."""
-    wrong = misfits(task, tensors)
+    """Load weights that must fit exactly; DataError names the first mismatches."""
+    wrong = mismatches(task, tensors)
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise DataError(f"{source}: does not fit its configuration: {'; '.join(wrong[:3])}{more}")
     task.load_state_dict(dict(tensors))
 
 
-def misfits(task: Task, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Weights that are missing, left over, or of another shape than the task's."""
+def mismatches(task: Task, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Weights that are missing, not part of the task, or of another shape."""
     own = task.state_dict()
     found = [f"{name} is missing" for name in own if name not in tensors]
     found += [f"{name} is not part of the model" for name in tensors if name not in own]
@@ -81,14 +81,14 @@ def misfits(task: Task, tensors: Mapping[str, Tensor]) -> list[str]:
     return sorted(found)
 
 
-def load_same(task: Task, folder: Path) -> list[str]:
-    """Fine-tuning: take over the weights that fit from another experiment; returns what did not."""
+def load_matching(task: Task, folder: Path) -> list[str]:
+    """For fine-tuning: load the weights that fit from another experiment; returns the mismatches."""
     tensors, _ = read_weights(weights_path(folder), "ema")
     own = task.state_dict()
     same = {n: t for n, t in tensors.items() if n in own and own[n].shape == t.shape}
     if not same:
         raise DataError(f"{folder}: none of its weights fits this configuration")
-    left_out = misfits(task, tensors)
+    left_out = mismatches(task, tensors)
     task.load_state_dict(same, strict=False)
     return left_out
 
@@ -103,7 +103,7 @@ def fingerprints(assets: Path) -> dict[str, str]:
 
 
 def check_assets(assets: Path, expected: Mapping[str, str], path: Path) -> None:
-    """Raise DataError where an asset is missing or is not the one that `path` was trained with."""
+    """Raise DataError if an asset is missing or differs from the one of the training of `path`."""
     for name, digest in expected.items():
         if not (assets / name).is_file():
             raise DataError(f"{assets / name}: missing; {path.name} was trained with it")

@@ -123,7 +123,7 @@ def _initialize(task: Task, source: Path | None, report: bool) -> None:
 
 
 def _fine_tune(task: Task, source: Path, report: bool) -> None:
-    left_out = experiment.load_same(task, source)
+    left_out = experiment.load_matching(task, source)
     left_out = [line for line in left_out if not line.startswith(task.set_by_begin)]
     if report:
         print(f"weights loaded from {source}; not loaded: {len(left_out)}", file=sys.stderr)
