@@ -1,4 +1,4 @@
-"""Every singing configuration trains a step of each of its phases and then sings, whatever its size."""
+"""Every singing configuration trains a step of each of its phases and generates."""
 
 from pathlib import Path
 

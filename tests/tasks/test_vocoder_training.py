@@ -1,4 +1,4 @@
-"""Training of vocoders: varied stretches, mels from elsewhere, adversarial targets that can be killed."""
+"""Training of vocoders: augmented segments, generated mels, exact resuming of adversarial training."""
 
 import json
 
@@ -54,7 +54,7 @@ def tone(hz, seconds):
 
 @pytest.fixture
 def dump(tmp_path):
-    """Two tones with their features, a line each; the second begins late in its file."""
+    """Two tones with their features, one line each; the second starts late in its file."""
     for split in ("train", "dev"):
         entries = []
         for utt, hz, start in (("a", 220.0, 0.0), ("b", 330.0, 0.5)):
@@ -81,7 +81,7 @@ def stretch(dump, **options):
     return SoundDataset(dump / "train", SPEC, Variation(**options)).item(1, 5)
 
 
-def test_a_stretch_is_the_recording_with_the_mel_of_what_is_heard(dump):
+def test_a_segment_has_the_mel_of_its_waveform(dump):
     item = stretch(dump, crop=0.5)
     frames = round(0.5 * SPEC.frame_rate)
     assert item["utt"] == "b" and len(item["wav"]) == frames * SPEC.hop
@@ -90,7 +90,7 @@ def test_a_stretch_is_the_recording_with_the_mel_of_what_is_heard(dump):
     assert (item["f0"] == 330).all()
 
 
-def test_speed_moves_pitch_with_what_is_said_of_it_and_gain_moves_the_level(dump):
+def test_speed_changes_waveform_and_f0_and_gain_the_level(dump):
     plain, fast = stretch(dump, crop=0.4), stretch(dump, crop=0.4, speed=(1.2, 1.2))
     heard = f0(fast["wav"], RATE, SPEC.hop)[4:-4]
     assert np.abs(1200 * np.log2(heard / fast["f0"][4:-4])).max() < 5
@@ -101,7 +101,7 @@ def test_speed_moves_pitch_with_what_is_said_of_it_and_gain_moves_the_level(dump
     assert np.median(loud["mel"] - plain["mel"]) == pytest.approx(np.log(ratio), abs=0.05)
 
 
-def test_mels_from_elsewhere_stand_at_their_time(dump):
+def test_generated_mels_are_aligned_with_the_recording(dump):
     mels = dump / "mels"
     mels.mkdir()
     frames = round(SPEC.frame_rate)
@@ -128,8 +128,8 @@ def train(dump, exp):
     return main([str(word) for word in words])
 
 
-def test_adversarial_training_that_was_killed_equals_one_that_was_not(dump, monkeypatch):
-    """Killed between the targets of one step, after a checkpoint in the middle of the phase."""
+def test_a_killed_adversarial_training_resumes_exactly(dump, monkeypatch):
+    """Killed between the two targets of a step, after a checkpoint in the middle of the phase."""
     assert train(dump, "whole") == 0
     update = Trainer._update
 
@@ -150,4 +150,4 @@ def test_adversarial_training_that_was_killed_equals_one_that_was_not(dump, monk
         assert all(torch.equal(one[name], two[name]) for name in one)
     assert (dump / "whole/log.csv").read_bytes() == (dump / "killed/log.csv").read_bytes()
     names = {line.split(",")[2] for line in (dump / "whole/log.csv").read_text().splitlines()}
-    assert {"generator/feature", "generator/fooling", "discriminator/critic"} <= names
+    assert {"generator/feature", "generator/adversarial", "discriminator/discriminator"} <= names

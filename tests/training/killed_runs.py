@@ -1,9 +1,9 @@
-"""Run trainings that die by SIGKILL at chosen moments: `killed_runs.py MOMENTS EXP ARGS ...`.
+"""Run trainings that are killed by SIGKILL at chosen events: `killed_runs.py MOMENTS EXP ARGS ...`.
 
-Each process is a fork, so that one start of Python serves all. A moment is a forward pass or a
-touch of the experiment folder (open, rename, link, remove ...). For every moment of MOMENTS
-(`a,b,c`) a training in EXP_a is killed there and started again until it ends; moments joined by
-`+` are deaths of the same training, one after another. MOMENTS `count` prints how many there are.
+Each process is a fork, so that one start of Python serves all. An event is a forward pass or an
+access to the experiment folder (open, rename, link, remove ...). For every number in MOMENTS
+(`a,b,c`) a training in EXP_a is killed at that event and restarted until it ends; numbers joined by
+`+` are kills of the same training, one after another. MOMENTS `count` prints the number of events.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import os
 import signal
 import sys
 
-import torch._dynamo  # noqa: F401  (what optimizers import late: once for all forks)
+import torch._dynamo  # noqa: F401  (optimizers import it late: import it once for all forks)
 
 import voicediff.training.start  # noqa: F401
 from voicediff.bin.main import main
 
 
 def run(moment: int, experiment: str, args: list[str]) -> int:
-    """Train in a fork that kills itself at a moment (0: never); returns its status."""
+    """Train in a fork that kills itself at an event (0: never); returns its status."""
     process = os.fork()
     if process == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -48,6 +48,6 @@ if __name__ == "__main__":
         name = f"{experiment}_{deaths}"
         for death in map(int, deaths.split("+")):
             if run(death, name, args) != -signal.SIGKILL:
-                sys.exit(f"{name} did not live until {death}")
+                sys.exit(f"{name} ended before event {death}")
         if run(0, name, args) != 0:
-            sys.exit(f"{name} could not go on")
+            sys.exit(f"{name} could not resume")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-FREED_AND_WANTED_AGAIN = """
+REALLOCATION = """
 import resource
 import numpy as np
 from voicediff.training.memory import retain_freed_memory
@@ -22,10 +22,10 @@ print(faults())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="wants glibc")
-def test_what_is_freed_is_not_handed_back():
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_freed_memory_is_retained():
     def faults(keep):
-        code = FREED_AND_WANTED_AGAIN.replace("{keep}", keep)
+        code = REALLOCATION.replace("{keep}", keep)
         return int(subprocess.check_output([sys.executable, "-c", code]))
 
     assert 50 * (1 + faults("retain_freed_memory")) < faults("(lambda: None)")

@@ -29,7 +29,7 @@ def test_every_epoch_has_each_item_once_in_another_order():
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_an_update_depends_on_its_number_and_the_seed_alone():
+def test_an_update_depends_only_on_its_number_and_the_seed():
     assert order().update(5) == order().update(5)
     assert order().update(5) != order(seed=2).update(5)
     assert order().update(5) != order(phase="b").update(5)
@@ -100,7 +100,7 @@ def test_the_average_copies_in_the_warmup_and_follows_its_formula_afterwards():
 
 
 @pytest.mark.parametrize("name", entries("optimizer"))
-def test_every_optimizer_minimises_and_goes_on_from_its_state(name):
+def test_every_optimizer_minimises_and_resumes_from_its_state(name):
     def problem() -> tuple[nn.Module, torch.optim.Optimizer]:
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv1d(2, 6, 3), nn.Tanh(), nn.Conv1d(6, 2, 3))
@@ -148,7 +148,7 @@ def test_muon_treats_a_kernel_as_a_matrix_in_any_memory_format():
     assert values.max() / values.min() < 2  # orthogonalised: nearly equal singular values
 
 
-def test_weight_decay_leaves_biases_alone():
+def test_weight_decay_does_not_apply_to_biases():
     layer = nn.Linear(3, 3)
     spec = {"name": "adamw", "weight_decay": 0.5}
     optimizer = build("optimizer", spec, parameters=list(layer.parameters()))
@@ -158,7 +158,7 @@ def test_weight_decay_leaves_biases_alone():
     assert decays == {2: 0.5, 1: 0.0}
 
 
-def test_csv_goes_on_from_its_state(tmp_path):
+def test_csv_resumes_from_its_state(tmp_path):
     def logger(step: int, state: dict):
         made = build("logger", {"name": "csv"})
         made.open(tmp_path, step, state)
@@ -207,14 +207,14 @@ def test_muon_leaves_large_matrices_to_adamw():
     parameters = [
         nn.Parameter(torch.ones(*shape)) for shape in ((3, 8), (2, 5, 2), (4, 4), (4, 2, 3))
     ]
-    optimizer = build("optimizer", {"name": "muon", "largest": 3}, parameters=parameters)
+    optimizer = build("optimizer", {"name": "muon", "max_side": 3}, parameters=parameters)
     adam = optimizer.parts[1]
     assert [tuple(p.shape) for p in adam.param_groups[0]["params"]] == [(4, 4), (4, 2, 3)]
     assert [tuple(p.shape) for p in optimizer.matrices] == [(3, 8), (2, 5, 2)]
 
 
 @pytest.mark.parametrize("shape", [(8, 32), (32, 8), (16, 16)])
-def test_muon_steps_as_the_one_of_pytorch_does(shape: tuple[int, int]):
+def test_muon_equals_the_one_of_pytorch(shape: tuple[int, int]):
     torch.manual_seed(0)
     ours = [nn.Parameter(torch.randn(shape)) for _ in range(3)]  # of one shape: together
     theirs = [nn.Parameter(p.detach().clone()) for p in ours]
@@ -242,8 +242,8 @@ def test_orthogonalised_matrices_keep_their_directions():
 
 
 @pytest.mark.parametrize("smallest", [1.0, 1e-8])
-def test_long_matrices_are_orthogonalised_alike_by_their_gram_matrix(smallest):
-    """Also where the directions of a gradient differ in size by many orders."""
+def test_orthogonalising_by_the_gram_matrix_is_equivalent(smallest):
+    """Also if the singular values of a gradient differ by many orders of magnitude."""
     generator = torch.Generator().manual_seed(1)
     u, _, v = torch.linalg.svd(torch.randn(3, 32, 288, generator=generator), full_matrices=False)
     x = (u * torch.logspace(0, math.log10(smallest), 32)) @ v / 6
@@ -252,7 +252,7 @@ def test_long_matrices_are_orthogonalised_alike_by_their_gram_matrix(smallest):
     assert (torch.stack(by_gram(x)) - exact).norm() < 2e-3 * exact.norm()
 
 
-def test_matrices_of_all_shapes_are_orthogonalised_as_each_alone():
+def test_orthogonalising_together_equals_one_by_one():
     generator = torch.Generator().manual_seed(2)
     shapes = [(8, 32), (32, 8), (8, 9), (16, 16), (9, 8), (1, 5), (8, 32)]
     matrices = [torch.randn(shape, generator=generator) for shape in shapes]

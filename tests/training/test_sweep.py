@@ -1,4 +1,4 @@
-"""`voicediff sweep` on the toy task: resumed equals never stopped, and nonsense is one line."""
+"""`voicediff sweep` on the toy task: exact resuming and one-line errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sweep(place: Path, out: str, trials: int) -> int:
     return main([str(word) for word in words])
 
 
-def test_resumed_equals_never_stopped(place):
+def test_a_stopped_search_resumes_exactly(place):
     assert sweep(place, "parts", 1) == 0
     assert sweep(place, "parts", 3) == 0
     assert sweep(place, "whole", 3) == 0
@@ -79,7 +79,7 @@ def test_resumed_equals_never_stopped(place):
         ("", "empty; name options"),
     ],
 )
-def test_nonsense_is_one_line_before_any_training(place, capsys, grid, words):
+def test_an_invalid_grid_is_a_one_line_error_before_any_training(place, capsys, grid, words):
     (place / "grid.yaml").write_text(grid)
     assert sweep(place, "out", 1) == 2
     (line,) = (x for x in capsys.readouterr().err.splitlines() if x.startswith("voicediff"))
@@ -87,11 +87,11 @@ def test_nonsense_is_one_line_before_any_training(place, capsys, grid, words):
     assert not (place / "out").exists()
 
 
-def test_another_grid_wants_another_folder(place, capsys):
+def test_another_grid_needs_another_folder(place, capsys):
     assert sweep(place, "out", 1) == 0
     (place / "grid.yaml").write_text("task.hidden: [4, 8]")
     assert sweep(place, "out", 2) == 2
-    assert "was begun with another configuration, grid or seed" in capsys.readouterr().err
+    assert "was started with another configuration, grid or seed" in capsys.readouterr().err
 
 
 def test_a_trial_that_cannot_be_trained_is_a_failed_row(place):
@@ -102,7 +102,7 @@ def test_a_trial_that_cannot_be_trained_is_a_failed_row(place):
     assert "(failed)" in (place / "out" / "SWEEP.md").read_text()
 
 
-def test_the_extra_is_named_where_it_is_missing(place, capsys, monkeypatch):
+def test_a_missing_extra_is_named(place, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.setattr(optional, "installed_version", lambda distribution: None)
     assert sweep(place, "out", 1) == 2

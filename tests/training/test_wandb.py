@@ -151,7 +151,7 @@ def test_a_run_holds_configuration_scalars_media_table_and_weights(command):
         assert {"config.yaml", "parts/toy_parts.py"} <= set(files)
 
 
-def test_every_step_is_there_once_after_a_kill_and_a_resume(command):
+def test_every_step_is_logged_once_after_a_kill_and_a_resume(command):
     # five passes of training and one of validation at step 4: step 5 is in no checkpoint
     words = [sys.executable, "-c", KILLED, *command, "7"]
     done = subprocess.run(words, capture_output=True)
@@ -165,6 +165,6 @@ def test_every_step_is_there_once_after_a_kill_and_a_resume(command):
     assert scalars(first["rows"] + second["rows"]) == pytest.approx(logged(command))
 
 
-def test_a_finished_training_started_again_adds_no_run(command):
+def test_a_finished_training_that_is_repeated_adds_no_run(command):
     assert main(command) == 0 and main(command) == 0
     assert len(runs(command)) == 1

@@ -1,4 +1,4 @@
-"""A user's parts in a file of their own: a tiny task with every feature that a trainer meets."""
+"""A user's parts in a file: a tiny task with every feature that the trainer supports."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Sequences(Dataset):
 
 @register("task", "toy")
 class Toy(Task):
-    """Restore sequences from noise; a critic tells them apart."""
+    """Restore sequences from noise, with a discriminator (`critic`)."""
 
     best = "error"
     targets: ClassVar = {
@@ -76,7 +76,7 @@ class Toy(Task):
         return int(batch["mask"].sum())
 
     def forward(self, batch: Batch, target: str) -> Losses:
-        sys.audit("toy.forward")  # a moment at which a test may kill the process
+        sys.audit("toy.forward")  # an event at which a test may kill the process
         noise = SeededNoise(batch["seeds"])
         x, mask = batch["x"], batch["mask"]
         t = noise(x[:, :1, 0]).sigmoid()[:, 0]

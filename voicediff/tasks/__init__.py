@@ -1,6 +1,6 @@
-"""The problems: singing voice synthesis, audio-visual separation, vocoding.
+"""Tasks: singing voice synthesis, audio-visual speech separation, vocoder training.
 
-A task is imported when it is built, so that singing does not load what reading videos needs.
+A task is imported when it is built, so that singing does not import the video libraries.
 """
 
 from voicediff.tasks.base import Batch, Losses, Preview, Task

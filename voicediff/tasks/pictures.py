@@ -1,4 +1,4 @@
-"""Pictures that validation shows."""
+"""Pictures for validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicediff.optional import require
 
 
 def stacked(mels: Sequence[np.ndarray]) -> np.ndarray:
-    """Mels (F, T) of one line above each other, recording first: (H, W, 3) uint8."""
+    """Mels (F, T) of one line, stacked from top to bottom, recording first: (H, W, 3) uint8."""
     low, high = mels[0].min(), mels[0].max()
     rows = [np.flipud((mel.clip(low, high) - low) / (high - low + 1e-6)) for mel in mels]
     gap = np.ones((2, mels[0].shape[1]))

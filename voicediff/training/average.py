@@ -1,4 +1,4 @@
-"""The averaged weights that inference uses."""
+"""Exponential moving average of the weights, for inference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def averaged(task: Task, options: Average) -> AveragedModel:
     """An exponential moving average of `task`'s weights; its buffers follow the task's.
 
     For the first `warmup` updates it is a plain copy; then update n has the decay
-    min(decay, n / (n + 9)), so that the start is forgotten soon.
+    min(decay, n / (n + 9)), so that the initial weights soon lose their influence.
     """
 
     @torch.no_grad()

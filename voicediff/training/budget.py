@@ -61,11 +61,11 @@ class Budget:
         self.times, self.end = times, end
         self.wanted = {phase.name: phase.steps for phase in training.phases}
         self.shares = dict.fromkeys(self.wanted, 1.0)
-        self.began = time.monotonic()
+        self.start = time.monotonic()
 
-    def begin(self) -> None:
+    def shorten(self) -> None:
         """Shorten all phases by the same factor."""
-        left = self.end - self.began
+        left = self.end - self.start
         whole = self._seconds(self.training.phases) + self.times.validation
         self._share_out(0, left - self.times.validation)
         wanted, steps = sum(self.wanted.values()), sum(p.steps for p in self.training.phases)
@@ -80,7 +80,7 @@ class Budget:
         """Change the length of the phases from `number` on by the measured time of the previous ones."""
         now = time.monotonic()
         done, rest = self.training.phases[:number], self.training.phases[number:]
-        slower = (now - self.began) / self._seconds(done)
+        slower = (now - self.start) / self._seconds(done)
         before = [phase.steps for phase in rest]
         self._share_out(number, (self.end - now) / slower - self.times.validation)
         if before != (steps := [phase.steps for phase in rest]):
@@ -134,15 +134,15 @@ def fit(
             phase.steps = _shortened(phase, phase.steps, shares).steps
         return None, 0
     wanted = sum(phase.steps for phase in training.phases)
-    begun = checkpoints.newest(folders.experiment) is not None
-    if begun or wanted <= 5 * TRIAL_STEPS * len(training.phases):
+    started = checkpoints.newest(folders.experiment) is not None
+    if started or wanted <= 5 * TRIAL_STEPS * len(training.phases):
         return None, 0
     end = time.monotonic() + 60 * training.minutes
     times, stopped = measure(config, training, folders, assets, process)
     if stopped:
         return None, stopped
     budget = Budget(config, training, folders.experiment, times, end)
-    budget.begin()
+    budget.shorten()
     return budget, 0
 
 

@@ -1,8 +1,8 @@
-"""Checkpoints from which training goes on: `checkpoints/step_00000500/`, whole or not there.
+"""Checkpoints, from which training resumes: `checkpoints/step_00000500/`, written atomically.
 
 weights.safetensors   raw and averaged weights, also linked as ../../last.safetensors
-optimizers.pt         the optimizers' states of the phase, by target
-state.json            where training stands
+optimizers.pt         states of the phase's optimizers by optimisation target
+state.json            progress of the training
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from voicediff.training.targets import OptimizationTarget
 
 @dataclass
 class State:
-    """Where training stands after `step` updates in all, `phase_step` of them in its phase."""
+    """Progress after `step` updates in total, `phase_step` of them in the current phase."""
 
     phase: int = 0
     phase_step: int = 0
@@ -59,7 +59,7 @@ def save(
     targets: list[OptimizationTarget],
     keep: int,
 ):
-    """Write a checkpoint, let `last` (and `best`) point to its weights, remove old ones."""
+    """Write a checkpoint, link its weights as `last` (and `best`), remove old checkpoints."""
     checkpoint = folder / "checkpoints" / f"step_{state.step:08d}"
     with whole_folder(checkpoint) as part:
         write_weights(
@@ -78,7 +78,7 @@ def save(
 
 
 def restore(checkpoint: Path, task: Task, average: Task, targets: list[OptimizationTarget]) -> None:
-    """Weights and optimizers as they were; the targets are those of the checkpoint's phase."""
+    """Load weights and optimizer states; `targets` are those of the checkpoint's phase."""
     weights = checkpoint / "weights.safetensors"
     for module, which in ((task, "raw"), (average, "ema")):
         fit_weights(module, read_weights(weights, which)[0], str(weights))
@@ -91,11 +91,13 @@ def restore(checkpoint: Path, task: Task, average: Task, targets: list[Optimizat
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path}: damaged ({reason}); remove {checkpoint}") from error
     except (KeyError, ValueError) as error:
-        raise DataError(f"{path}: belongs to other optimizers ({error})") from error
+        raise DataError(
+            f"{path}: does not fit the optimizers of the configuration ({error})"
+        ) from error
 
 
 def publish(folder: Path, checkpoint: Path, state: State) -> None:
-    """Link the checkpoint's weights as `last`, and as `best` where it was the best so far."""
+    """Link the checkpoint's weights as `last`, and as `best` if its metric is the best so far."""
     names = ["last"] + ["best"] * (state.best_step == state.step)
     for name in names:
         with whole_file(folder / f"{name}.safetensors") as part:
@@ -103,7 +105,7 @@ def publish(folder: Path, checkpoint: Path, state: State) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Remove what a killed process left half-written or half-removed."""
+    """Remove incomplete files and folders of a killed process."""
     for path in (folder / "checkpoints").glob(".*"):
         shutil.rmtree(path)
     for path in folder.glob(".*.part*"):
@@ -116,7 +118,7 @@ def _all(folder: Path) -> list[Path]:
 
 
 def _pickled(content: Any) -> bytes:
-    """Through memory: torch reports a full disk as a RuntimeError without a reason."""
+    """Serialised in memory: when writing to a full disk torch raises a RuntimeError without a reason."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Where scalars, pictures and sounds of a training go."""
+"""Loggers: outputs for the scalars, pictures and sounds of a training."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from voicediff.tasks.base import Preview
 
 
 class Logger(ABC):
-    """One destination. Constructing it only keeps its options; `open` touches the disk."""
+    """One output. The constructor only stores options; `open` accesses the disk."""
 
     def describe(self, config: dict[str, Any]) -> None:  # noqa: B027
-        """Take the resolved configuration of the training, before `open`."""
+        """Receive the resolved configuration of the training, before `open`."""
 
     @abstractmethod
     def open(self, folder: Path, step: int, state: dict[str, Any]) -> None:
-        """Begin, or go on after `step` from what `state()` said at its checkpoint."""
+        """Start, or resume after `step` with the `state()` of its checkpoint."""
 
     @abstractmethod
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
-        """Named values of `train`, `dev` or `sample`."""
+        """Log named values of the split `train`, `dev` or `sample`."""
 
     def preview(self, step: int, preview: Preview) -> None:  # noqa: B027
-        """Pictures and sounds, where the destination can show them."""
+        """Log pictures and sounds, if the output supports them."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint has to remember; all that was said before is on the disk by then."""
+        """State for the checkpoint; earlier records must be on the disk when this returns."""
         return {}
 
     def end(self) -> None:  # noqa: B027
-        """The last step is done and its checkpoint is saved; `close` follows."""
+        """Called after the last step and its checkpoint; `close` follows."""
 
     def close(self) -> None:  # noqa: B027
-        """Finish."""
+        """Close files and connections."""
 
 
 @register("logger", "csv")
 class Csv(Logger):
-    """`log.csv` with the columns step, split, name, value; always written, whatever else is chosen."""
+    """`log.csv` with the columns step, split, name, value; always written."""
 
     def open(self, folder: Path, step: int, state: dict[str, Any]) -> None:
         self.path = folder / "log.csv"
@@ -75,7 +75,7 @@ class TensorBoard(Logger):
     def open(self, folder: Path, step: int, state: dict[str, Any]) -> None:
         require("tensorboard", purpose="logger tensorboard")
         tensorboard = require("torch.utils.tensorboard", purpose="logger tensorboard")
-        purge = step + 1 if step else None  # hides what a killed run wrote after its checkpoint
+        purge = step + 1 if step else None  # hides records of a killed run after its checkpoint
         self.writer = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
 
     def scalars(self, step: int, split: str, values: dict[str, float]) -> None:
@@ -102,11 +102,11 @@ class WandB(Logger):
         run: name of the run; None takes the name of the experiment folder.
         mode: `offline` writes to `wandb/` and needs no network or account; `wandb sync` uploads it.
 
-    W&B ignores `resume` offline, so a training that goes on offline begins a new run. Its group is
+    W&B ignores `resume` offline, so a training that is resumed offline starts a new run. Its group is
     the id of the first run, and `resumed_from` in its configuration gives the run and the step that
     it continues. A record cannot be deleted offline. Records are therefore written when a
-    checkpoint is saved, so that a killed training leaves no steps that its continuation repeats.
-    A kill within the second after a checkpoint may lose what was logged since the last one.
+    checkpoint is saved, so that a killed training leaves no steps that the resumed training repeats.
+    A kill within a second after a checkpoint may lose the records since the previous one.
     Online the same run is resumed.
     """
 
@@ -151,9 +151,9 @@ class WandB(Logger):
         return {"id": self.id, "group": self.group}
 
     def end(self) -> None:
-        """The table of validation figures, and last and best weights as artefacts."""
+        """Log the table of validation metrics, and the last and best weights as artefacts."""
         self._write()
-        if self.run is None:  # nothing was left to train
+        if self.run is None:  # no steps were left
             return
         table = _validation(self.folder / "log.csv")
         self.run.summary["validation"] = self.wandb.Table(**table)
@@ -167,7 +167,7 @@ class WandB(Logger):
 
     def _begin(self, resume: str | None = None) -> None:
         settings = self._settings()
-        self.wandb.setup(settings)  # without it artefacts look for a server even offline
+        self.wandb.setup(settings)  # without it artefacts contact a server even offline
         self.run = self.wandb.init(
             project=self.project,
             name=self.name or self.folder.name,
@@ -193,15 +193,17 @@ class WandB(Logger):
             self.waiting.setdefault(step, {}).update(values)
 
     def _write(self) -> None:
-        """Pass on what waits; the first time this begins the run."""
+        """Write the waiting records; the first time this starts the run."""
         if self.waiting and self.run is None:
             self._begin()
         for step, values in self.waiting.items():
-            self.run.log(values, step=step, commit=True)  # W&B loses an open step in a kill
+            self.run.log(
+                values, step=step, commit=True
+            )  # W&B loses an uncommitted step when the process is killed
         self.waiting.clear()
 
     def _artefact(self, name: str) -> Any:
-        """What `voicediff.experiment.load` needs, with the weights `name`."""
+        """The files for `voicediff.experiment.load`, with the weights `name`."""
         artefact = self.wandb.Artifact(f"model-{self.group}", type="model")
         artefact.add_file(str(self.folder / f"{name}.safetensors"))
         artefact.add_file(str(self.folder / "config.yaml"))

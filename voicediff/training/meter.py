@@ -1,4 +1,4 @@
-"""Sums between two lines of the log: losses, their terms, and the loss by bin of t."""
+"""Running means for the log: losses, their terms, and the diffusion loss by bin of t."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BINS = 10  # of t in [0, 1]
 
 
 class Meter:
-    """Weighted means, summed in float64: on the device of training, or the CPU where it has none."""
+    """Weighted means in float64, on the training device if it supports float64, else on the CPU."""
 
     def __init__(self, accelerator: Accelerator):
         self.accelerator = accelerator
@@ -24,7 +24,7 @@ class Meter:
         self.sums[name] = self.sums[name] + now if name in self.sums else now
 
     def add_losses(self, target: str, losses: Losses, count: int) -> None:
-        """The losses of one target on one batch of `count` frames."""
+        """Add the losses of one optimisation target on one batch of `count` frames."""
         self.add(f"{target}/loss", losses.loss, count)
         for name, value in losses.terms.items():
             self.add(f"{target}/{name}", value, count)
@@ -36,13 +36,13 @@ class Meter:
             self.add(f"{target}/t{number}", (losses.by_item * inside).sum(), inside.sum())
 
     def means(self) -> dict[str, float]:
-        """The means over all processes; what has no weight yet is left out. Starts again."""
+        """The means over all processes, without names of weight 0. Resets the sums."""
         totals = self.totals()
         self.sums = {}
         return {name: total / weight for name, (total, weight) in totals.items() if weight}
 
     def totals(self) -> dict[str, tuple[float, float]]:
-        """The sums over all processes; the main process holds them from now on."""
+        """The sums over all processes; afterwards the main process holds them."""
         names = sorted(self.sums)
         if not names:
             return {}
@@ -52,7 +52,7 @@ class Meter:
         return {name: tuple(row) for name, row in zip(names, summed.tolist(), strict=True)}
 
     def restore(self, totals: dict[str, list[float]]) -> None:
-        """Go on from what `totals` said."""
+        """Continue from the result of `totals`."""
         keep = float(self.accelerator.is_main_process)
         self.sums = {
             name: torch.stack([self._summand(value) for value in pair]) * keep
@@ -66,6 +66,6 @@ class Meter:
 
     @property
     def device(self) -> torch.device:
-        """Where the sums are kept."""
+        """The device of the sums."""
         device = self.accelerator.device
         return device if has_float64(device.type) else torch.device("cpu")

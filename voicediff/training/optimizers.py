@@ -20,7 +20,7 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); the choice when in doubt."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019); the default choice."""
     return torch.optim.AdamW(
         _groups(parameters, weight_decay), lr=lr, betas=betas, eps=eps, fused=True
     )
@@ -33,7 +33,7 @@ def adam(
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
 ) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba 2015), as most published recipes have it."""
+    """Adam (Kingma and Ba 2015), as in most published recipes."""
     return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps, fused=True)
 
 
@@ -64,8 +64,8 @@ def muon(
     """Orthogonalised momentum for matrices and kernels (Jordan et al. 2024), AdamW for the rest.
 
     Kernels count as matrices (out, in x window). Updates are scaled to AdamW's size (Liu et al.
-    2025), so both take the same learning rate; `adam_lr` sets another for the rest. Matrices whose
-    shorter side is above `max_side` are left to AdamW: orthogonalising costs side^2 times the other
+    2025), so both use the same learning rate; `adam_lr` sets another for the rest. Matrices whose
+    shorter side is above `max_side` are updated by AdamW: orthogonalising costs side^2 times the other
     side, on a CPU more than the gradient does.
     """
 
@@ -134,9 +134,9 @@ class MuonAndAdam(torch.optim.Optimizer):
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalised (Jordan et al. 2024), for matrices (rows, columns).
 
-    `torch.optim.Muon` gives the same, one matrix after the other and always in bfloat16, which takes
-    a processor without instructions for it longer than all the rest of a step. Here matrices of a
-    shape (on CPUs, of as many rows) are orthogonalised together, on CPUs in float32.
+    Equivalent to `torch.optim.Muon`, which processes one matrix after the other in bfloat16; without
+    bfloat16 instructions that takes longer than the rest of a step. Here matrices of one shape (on
+    CPUs, of equal numbers of rows) are orthogonalised together, on CPUs in float32.
     An update's root mean square is 0.2 lr, as large as AdamW's (Liu et al. 2025).
     """
 
@@ -170,7 +170,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """U V^T of matrices (rows, columns) with singular value decomposition U S V^T, roughly.
+    """U V^T for matrices (rows, columns) with singular value decomposition U S V^T, approximately.
 
     Five steps of the quintic Newton-Schulz iteration that is tuned for its slope at 0 (Jordan et al.
     2024): singular values end between about 0.7 and 1.2.
@@ -181,7 +181,7 @@ def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     groups: dict[Any, list[int]] = {}
     for number, x in enumerate(wide):
         groups.setdefault(x.shape if on_gpu else len(x), []).append(number)
-    # not by the Gram matrix in bfloat16: it would lose the small singular values
+    # in bfloat16 the Gram matrix would lose the small singular values
     method = by_matrix if on_gpu else by_gram
     found = list(matrices)
     for numbers in groups.values():
@@ -192,7 +192,7 @@ def orthogonal(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def by_matrix(matrices: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-    """Of wide matrices of one shape; in their precision."""
+    """For wide matrices of one shape; in their precision."""
     x = torch.stack(list(matrices))
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=_TINY)
     for _ in range(STEPS):
@@ -202,7 +202,7 @@ def by_matrix(matrices: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
 
 
 def by_gram(matrices: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Of wide matrices with equally many rows: every step is a polynomial of the first Gram matrix, and
+    """For wide matrices with equal numbers of rows: every step is a polynomial of the first Gram matrix, and
     polynomials of one matrix commute, so that the longer side counts only twice. In float32 equal to about 1e-4.
     """
     gram = torch.stack([x @ x.mT for x in matrices])

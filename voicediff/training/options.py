@@ -1,4 +1,4 @@
-"""The `training:` section of a configuration, as dataclasses: their fields are its options."""
+"""The `training:` section of a configuration as dataclasses; their fields are its options."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from voicediff.registry import Spec, read_options
 
 @dataclass
 class Phase:
-    """A stretch of training with its own targets, data and optimizers.
+    """A phase of training with its own targets, data and optimizers.
 
-    Each phase starts from the averaged weights of the one before it.
+    Each phase starts from the averaged weights of the previous one.
 
     name: shown in logs and used by overrides (`training.phases.NAME.steps=...`).
-    targets: names of the task's targets, each updated once in every step.
-    steps: updates.
+    targets: optimisation targets of the task, e.g. [discriminator, generator]; each is updated
+        once in every step.
+    steps: number of updates.
     batch_size: items over all processes; `accumulate` such batches make one update.
-    sort_pool: so many updates' items are sorted by length before they are cut into batches; 1
-        keeps the order drawn. For whole utterances: less padding.
+    sort_pool: number of updates whose items are sorted by length before they are cut into batches,
+        which reduces padding of whole utterances; 1 keeps the random order.
     optimizer, schedule: for all targets; `optimizers` overrides by target.
     clip: largest norm of the gradient, or null.
-    freeze: prefixes of parameters that stay as they are.
-    min_steps: fewest steps where `training.minutes` shortens the training.
+    freeze: prefixes of parameters that are not trained.
+    min_steps: smallest number of steps if `training.minutes` shortens the training.
     data: options of the task's dataset.
     """
 
@@ -57,14 +58,15 @@ class Training:
     """How a task is trained.
 
     precision: bf16 computes under autocast; weights, averages and optimizers stay fp32. A processor
-        without instructions for bf16 computes in fp32 all the same.
-    workers: processes that load data, per training process; results do not depend on them.
+        without bf16 instructions computes in fp32.
+    workers: data-loading processes per training process; results do not depend on their number.
     validate_every, checkpoint_every, log_every: in steps; the last step does all three.
-    validation_items: items of the development set in the validation loss.
-    previews: items of it that are sampled, for the metrics; the first `pictures` are shown.
-    keep: checkpoints kept for going on.
-    minutes: all phases lose the same share of their steps where training would take longer than
-        this on the machine at hand, see `voicediff.training.budget`; null: no limit.
+    validation_items: number of development items for the validation loss.
+    previews: number of development items that are sampled for the metrics; pictures and sounds of
+        the first `pictures` are logged.
+    keep: number of checkpoints to keep.
+    minutes: time limit on this machine: all phases are shortened by the same factor if training
+        would take longer, see `voicediff.training.budget`; null: no limit.
     """
 
     phases: list[Phase]
@@ -89,7 +91,7 @@ class Training:
             raise ConfigError("training.phases: empty; name at least one phase")
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
-            raise ConfigError(f"training.phases: a name stands twice in {', '.join(names)}")
+            raise ConfigError(f"training.phases: a name occurs twice in {', '.join(names)}")
         for number, phase in enumerate(self.phases):
             at = f"training.phases[{number}]"
             _at_least(phase, at, 1, "steps", "batch_size", "accumulate", "sort_pool", "min_steps")
@@ -98,7 +100,7 @@ class Training:
 
 
 def read_training(config: Config) -> Training:
-    """The checked `training:` section, written back to `config` so that it holds the defaults."""
+    """The checked `training:` section, also stored in `config` with all defaults."""
     training = read_options(Training, config.training, "training")
     config.training = training
     return training

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of the step, so there is nothing to save or restore."""
+"""Learning-rate schedules: pure functions of the step, without a state to save."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Schedule(ABC):
 
 @register("schedule", "constant")
 class Constant(Schedule):
-    """The same rate throughout, after the warm-up."""
+    """A constant rate after the warm-up."""
 
     def after(self, progress: float) -> float:
         return 1.0
@@ -38,7 +38,7 @@ class Constant(Schedule):
 
 @register("schedule", "cosine")
 class Cosine(Schedule):
-    """Half a cosine down to `end` (Loshchilov and Hutter 2017, without restarts); for short runs."""
+    """Cosine decay to `end` (Loshchilov and Hutter 2017, without restarts); for short trainings."""
 
     def __init__(self, warmup: int = 0, end: float = 0.0):
         super().__init__(warmup)
@@ -50,7 +50,7 @@ class Cosine(Schedule):
 
 @register("schedule", "linear")
 class Linear(Schedule):
-    """A straight line down to `end`."""
+    """Linear decay to `end`."""
 
     def __init__(self, warmup: int = 0, end: float = 0.0):
         super().__init__(warmup)
@@ -62,7 +62,7 @@ class Linear(Schedule):
 
 @register("schedule", "exponential")
 class Exponential(Schedule):
-    """A constant ratio from step to step, down to `end` (the GAN vocoders' habit)."""
+    """Exponential decay to `end`, as usual for GAN vocoders."""
 
     def __init__(self, warmup: int = 0, end: float = 0.1):
         super().__init__(warmup)

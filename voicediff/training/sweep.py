@@ -1,6 +1,6 @@
 """A search over options of a configuration: each trial is an ordinary training.
 
-DIR/optuna.log     the study: every trial, whatever happens
+DIR/optuna.log     the study with every trial, also failed ones
 DIR/trials/000/    the experiment folder of trial 0
 DIR/sweep.json, SWEEP.md, sweep.png
 """
@@ -33,9 +33,9 @@ SCALARS = (str, int, float, bool, type(None))
 
 @dataclass
 class Range:
-    """Numbers from `low` to `high`: whole ones if both are whole.
+    """Numbers from `low` to `high`; integers if both are integers.
 
-    log: equal chances for equal ratios. step: only these distances from `low`.
+    log: uniform in the logarithm. step: distance of the values from `low`.
     """
 
     low: int | float
@@ -46,7 +46,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is searched and where; see `voicediff sweep --help`."""
+    """Arguments of a search, see `voicediff sweep --help`."""
 
     config: Path
     grid: Path
@@ -74,9 +74,9 @@ def assignments(options: Mapping[str, Any]) -> list[str]:
 
 
 def read_grid(path: Path) -> dict[str, list | Range]:
-    """What to vary, by the path of an override: a list of choices or a range.
+    """The options to vary, by override path: a list of choices or a range.
 
-    Raises ConfigError with the path that is wrong.
+    Raises ConfigError with the wrong path.
     """
     grid: dict[str, list | Range] = {}
     for key, value in read_yaml(path).items():
@@ -102,12 +102,12 @@ def _checked_range(found: Range, at: str) -> Range:
     if found.log and (found.low <= 0 or found.step is not None):
         raise ConfigError(f"{at}: a log range begins above 0 and has no step")
     if found.step is not None and found.step <= 0:
-        raise ConfigError(f"{at}.step: wants more than 0, found {found.step}")
+        raise ConfigError(f"{at}.step: must be above 0, found {found.step}")
     return found
 
 
 def check(sweep: Sweep, grid: Mapping[str, list | Range]) -> None:
-    """Raise ConfigError where the ends of the grid are no configurations, before any training."""
+    """Raise ConfigError, before any training, if the ends of the grid give no valid configuration."""
     ends = {
         key: (v.low, v.high) if isinstance(v, Range) else (v[0], v[-1]) for key, v in grid.items()
     }
@@ -117,11 +117,13 @@ def check(sweep: Sweep, grid: Mapping[str, list | Range]) -> None:
         read_training(config)
         config.build_task(sweep.assets)
         if config.build_sampler() is None and config.task["name"] == "svs":
-            raise ConfigError(f"{sweep.config}: sampler: missing; trials are judged by its samples")
+            raise ConfigError(
+                f"{sweep.config}: sampler: missing; trials are compared by their samples"
+            )
 
 
-def search(sweep: Sweep, trials: int, say: Callable[[str], None]) -> int:
-    """Train until there are `trials` finished trials in all; goes on where it was stopped.
+def search(sweep: Sweep, trials: int, report: Callable[[str], None]) -> int:
+    """Train until there are `trials` finished trials in total; resumes a stopped search.
 
     Returns 0, or the number of the signal that stopped it. Writes the table after each trial.
     """
@@ -130,11 +132,11 @@ def search(sweep: Sweep, trials: int, say: Callable[[str], None]) -> int:
     study, optuna = _study(sweep, grid)
     states = optuna.trial.TrialState
     while True:
-        begun = [t for t in study.get_trials(deepcopy=False) if t.state == states.RUNNING]
-        if not begun and len(study.trials) >= trials:
+        running = [t for t in study.get_trials(deepcopy=False) if t.state == states.RUNNING]
+        if not running and len(study.trials) >= trials:
             break
-        if begun:
-            number, options = begun[0].number, begun[0].params
+        if running:
+            number, options = running[0].number, running[0].params
         else:
             seed = item_seed(sweep.seed, "sweep", len(study.trials)) % 2**32
             study.sampler = optuna.samplers.TPESampler(seed=seed)
@@ -145,10 +147,10 @@ def search(sweep: Sweep, trials: int, say: Callable[[str], None]) -> int:
             return stopped
         if reason:
             study.tell(number, state=states.FAIL)
-            say(f"trial {number}: failed: {reason}")
+            report(f"trial {number}: failed: {reason}")
         else:
             study.tell(number, value)
-            say(f"trial {number}: {value:.6g}")
+            report(f"trial {number}: {value:.6g}")
         _write(sweep, study, states)
     _write(sweep, study, states)
     return 0
@@ -171,7 +173,7 @@ def _study(sweep: Sweep, grid: Mapping[str, Any]) -> tuple[Any, Any]:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     if study.user_attrs.setdefault("facts", digest) != digest:
         raise ConfigError(
-            f"{sweep.out}: was begun with another configuration, grid or seed; give another --out"
+            f"{sweep.out}: was started with another configuration, grid or seed; choose another --out"
         )
     study.set_user_attr("facts", digest)
     return study, optuna
@@ -203,13 +205,13 @@ def _trained(sweep: Sweep, number: int, options: Mapping[str, Any]) -> tuple[int
 
 
 def metric(sweep: Sweep) -> str:
-    """The name of the sampled metric that judges a trial; lower is better."""
+    """The name of the metric of samples by which trials are compared; lower is better."""
     config = experiment.read_config(sweep.config)
     return get("task", config.task["name"], "task").part.best
 
 
 def final_metric(folder: Path, name: str) -> float:
-    """The last value of the sampled metric in an experiment's log. Raises DataError without any."""
+    """The last value of the metric in an experiment's log. Raises DataError if there is none."""
     value = None
     with open(folder / "log.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

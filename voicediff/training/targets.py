@@ -1,4 +1,4 @@
-"""A target at work: the parameters it trains, its optimizer and its schedule."""
+"""Optimisation targets of a phase: the parameters, the optimizer and the schedule of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from voicediff.training.schedules import Schedule
 
 @dataclass
 class OptimizationTarget:
-    """One of a phase's targets. `base_rates` are the learning rates of the optimizer's groups."""
+    """One optimisation target of a phase, e.g. the generator or the discriminator.
+
+    `base_rates` are the learning rates of the optimizer's groups.
+    """
 
     name: str
     parameters: list[nn.Parameter]
@@ -26,7 +29,7 @@ class OptimizationTarget:
     base_rates: list[float]
 
     def set_rate(self, step: int, steps: int) -> float:
-        """Set the learning rates for a step of the phase; returns the first group's."""
+        """Set the learning rates for a step of the phase; returns that of the first group."""
         factor = self.schedule(step, steps)
         for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = rate * factor
@@ -34,7 +37,7 @@ class OptimizationTarget:
 
 
 def build_targets(training: Training, task: Task) -> list[list[OptimizationTarget]]:
-    """The targets of every phase, so that a mistake in the last phase is found before the first."""
+    """The targets of every phase; built before training, so that all mistakes are reported at once."""
     return [
         [_target(phase, name, task, f"training.phases[{number}]") for name in phase.targets]
         for number, phase in enumerate(training.phases)
@@ -70,5 +73,5 @@ def _parameters(
         if name.startswith(prefixes) and not name.startswith(tuple(freeze))
     ]
     if not found:
-        raise ConfigError(f"{at}: nothing to train; all its parameters are frozen or absent")
+        raise ConfigError(f"{at}: no parameters to train; all are frozen or absent")
     return found

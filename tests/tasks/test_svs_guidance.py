@@ -39,7 +39,7 @@ GUIDED = (
 )
 
 
-def test_text_and_pitch_are_conditions_of_their_own_with_a_scale_each():
+def test_text_and_pitch_are_separate_conditions_with_a_scale_each():
     task = singer(*GUIDED)
     plain, text, pitch, both = (
         sing(task, guidance=g).mel
@@ -72,18 +72,21 @@ def test_the_configured_guidance_is_the_default():
     ("assignment", "said"),
     [
         ("task.guidance={states: 1.0}", "guidance.states: this condition was not dropped"),
-        ("task.diffusion.drop={lips: 0.1}", "not a condition of the decoder: lips; choices: states, harm"),
+        (
+            "task.diffusion.drop={lips: 0.1}",
+            "not a condition of the decoder: lips; choices: states, harm",
+        ),
         ("task.shallow=0.9", "shallow: must be above 0.01 and at most 0.7, found 0.9"),
     ],
 )
-def test_what_cannot_be_is_said_when_the_model_is_built(assignment, said):
+def test_invalid_options_are_reported_when_the_model_is_built(assignment, said):
     with pytest.raises(ConfigError, match=said):
         singer(assignment)
 
 
 @pytest.mark.parametrize("shallow", [None, 0.4])
-def test_a_shallow_start_begins_at_the_mean_noised_to_there(shallow):
-    """From t_max a process without mean begins at noise alone."""
+def test_shallow_sampling_starts_at_the_noised_mean(shallow):
+    """From t_max a process without a mean starts at pure noise."""
     ddpm = ("task.sde={name: ddpm}", "task.objective={name: data}")
     task = singer(*ddpm, *[f"task.shallow={shallow}"] * (shallow is not None))
     scores, _ = task.inputs([SCORE])
@@ -98,7 +101,7 @@ def test_a_shallow_start_begins_at_the_mean_noised_to_there(shallow):
     torch.testing.assert_close(x[:, 0] * scores.mask, a * mean * scores.mask, atol=1e-4, rtol=1e-4)
 
 
-def test_kept_frames_come_back_and_change_their_neighbours():
+def test_given_frames_are_kept_and_change_their_neighbours():
     task = singer()
     scores, _ = task.inputs([SCORE])
     frames = scores.mask.shape[1]
@@ -112,7 +115,7 @@ def test_kept_frames_come_back_and_change_their_neighbours():
     torch.testing.assert_close(mean[:, :, 20:40], mel[:, :, 20:40])
 
 
-def test_normalize_range_maps_the_borders_to_minus_one_and_one():
+def test_normalize_range_maps_its_ends_to_minus_one_and_one():
     task = singer("task.normalize=range", "task.mel_range=[-11.0, 1.0]")
     ends = torch.tensor([-11.0, 1.0]).expand(task.mel.n_mels, 2)
     torch.testing.assert_close(task.normalization(ends), torch.tensor([-1.0, 1.0]).expand_as(ends))
