@@ -35,7 +35,6 @@ nb_execution_mode = "off"  # tests/test_notebooks.py runs them
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
-python_use_unqualified_type_names = True
+autodoc_use_type_comments = False
 add_module_names = False
 autodoc_mock_imports = ["bigvgan", "vocos"]

@@ -11,16 +11,32 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from sphinx.addnodes import pending_xref
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises):\n")
 ENTRY = re.compile(r"^([\w*]+(?:, [\w*]+)*): ", re.M)
 BULLET = re.compile(r"^(?:[-*]|\d+\.) ")
 
 
 def setup(app: Any) -> dict[str, bool]:
+    app.add_post_transform(TypesOfOtherPackages)
     app.connect("autodoc-process-docstring", _process)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-bases", _bases)
     return {"parallel_read_safe": True}
+
+
+class TypesOfOtherPackages(SphinxPostTransform):
+    """Types such as Tensor stay text: the search for their page would fail, and takes minutes."""
+
+    default_priority = 5  # before references are resolved
+
+    def run(self, **kwargs: Any) -> None:
+        for node in list(self.document.findall(pending_xref)):
+            is_own = node["reftarget"].startswith("voicediff")
+            if node.get("refdomain") == "py" and not is_own:
+                node.replace_self(node.children)
 
 
 def _process(app: Any, what: str, name: str, part: object, options: Any, lines: list[str]) -> None:

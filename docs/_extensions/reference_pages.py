@@ -61,12 +61,12 @@ def package_page(package: str) -> str:
     parts = [_title(f"voicediff.{package}", "=")]
     for module in modules(package):
         parts += [_title(module, "-")] if module != f"voicediff.{package}" else []
-        parts.append(_automodule(module))
+        parts.append(_automodule(module, "   :ignore-module-all:\n"))
     return "\n".join(parts)
 
 
-def _automodule(module: str) -> str:
-    return f".. automodule:: {module}\n   :members:\n   :show-inheritance:\n"
+def _automodule(module: str, extra: str = "") -> str:
+    return f".. automodule:: {module}\n   :members:\n   :show-inheritance:\n{extra}"
 
 
 def index_page() -> str:
