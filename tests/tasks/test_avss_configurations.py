@@ -68,7 +68,7 @@ def narrowed(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_trains_a_step_of_each_turn_and_separates(path):
+def test_trains_a_step_of_each_target_and_separates(path):
     config = read_config(path, narrowed(path))
     task, training = config.build_task(), read_training(config)
     voices = training.phases[-1].data.get("num_speakers", 2)
@@ -110,12 +110,12 @@ def cost(name):
     return [n / 1e6 for n in parts], counts[0], counts[2] - counts[1]
 
 
-def test_tiny_needs_4_gmac_per_second_for_four_calls():
+def test_tiny_needs_4_gmac_per_second_at_nfe_4():
     sizes, first, call = cost("train_tiny")
     assert sum(sizes) < 4 and first + 4 * call < 4
 
 
-def test_compact_stays_below_20_gflop_per_second_and_call():
+def test_compact_stays_below_20_gflop_per_second_and_evaluation():
     sizes, first, call = cost("train_compact")
     assert sum(sizes) < 20 and 2 * first < 20 and 2 * call < 20
 
@@ -127,12 +127,12 @@ def test_base_has_28_million_parameters_in_each_network():
     assert 27e6 < parameters(task.diffusion) < 30e6
 
 
-def test_the_strong_predictor_stays_below_7_million_parameters_with_its_lips():
+def test_tfgrid_stays_below_7_million_parameters_with_the_lip_encoder():
     sizes, first, _ = cost("train_tfgrid")
     assert sum(sizes) < 7 and first < 20
 
 
-def test_the_compact_model_has_the_shapes_of_the_run_that_is_reported():
+def test_the_compact_model_has_the_shapes_of_the_reported_run():
     run = CONF.parent / "runs" / "compact_mini_h200" / "config.yaml"
     reported, now = (
         {name: weight.shape for name, weight in read_config(path).build_task().named_parameters()}
@@ -149,7 +149,7 @@ def mixtures_seen(name):
 @pytest.mark.parametrize(
     "name", ["train_approach1_ouve_mini", "train_approach1_bridge_mini", "train_avdiffuss_mini"]
 )
-def test_who_is_compared_sees_the_same_data(name):
+def test_compared_configurations_train_on_the_same_data(name):
     assert mixtures_seen(name) == mixtures_seen("train_mini")
     ours, theirs = (read_yaml(CONF / f"{n}.yaml")["task"] for n in (name, "train_mini"))
     for what in ("stft", "augmentation"):

@@ -56,7 +56,7 @@ def batch_of(count=3, voices=2):
 
 
 @pytest.mark.parametrize("predictor", [None, PREDICTOR], ids=["mixture", "predictor"])
-def test_the_student_alone_learns_and_separates_in_one_call(predictor):
+def test_only_the_student_is_trained_and_separates_in_one_step(predictor):
     task = made(
         predictor=predictor,
         **GENERATOR,
@@ -80,7 +80,7 @@ def test_the_student_alone_learns_and_separates_in_one_call(predictor):
     assert found.calls == 1 and found.voices.isfinite().all()
 
 
-def test_only_students_have_the_turns_of_students():
+def test_only_students_have_the_distillation_targets():
     assert not {"consistency", "reflow"} & set(made(**GENERATOR).targets)
     with pytest.raises(ConfigError, match=r"task\.distillation: there is no generator"):
         made(predictor=PREDICTOR, distillation={})

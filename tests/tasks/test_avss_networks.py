@@ -134,7 +134,7 @@ def test_every_predictor_trains_in_separation(case):
     assert any(n.startswith("identity.") for n in reached) == any("identity" in s for s in sees)
 
 
-def test_one_voice_in_noise_is_enhanced_without_a_video():
+def test_one_speaker_in_noise_is_enhanced_without_a_video():
     task = made(predictor=PREDICTORS["ncsnpp"][0], predictor_conditions=[], decoder=NCSNPP, **OUVE,
                 decoder_conditions=["mixture"])  # fmt: skip
     assert set(task.targets) == {"predictor", "generator", "joint"}
@@ -171,7 +171,7 @@ def test_the_joint_loss_is_the_sum_of_its_parts():
     assert torch.allclose(predictor.loss, 0.7 * error + 0.1 * frames, rtol=1e-5)
 
 
-def test_gradients_of_the_generator_reach_the_predictor_in_the_joint_turn_alone():
+def test_gradients_of_the_generator_reach_the_predictor_only_in_joint_training():
     task = made(encoders={"lips": LIPS, "identity": FACE}, losses={"spectrum": 0.0}, **BOTH)
     for target, reached in (("generator", False), ("joint", True)):
         task.zero_grad()
@@ -183,7 +183,7 @@ def test_gradients_of_the_generator_reach_the_predictor_in_the_joint_turn_alone(
 PUBLISHED = {"name": "lips3d", "dim": 8, "width": 4, "layers": 1, "frozen": True}
 
 
-def test_nets_that_do_not_learn_are_in_eval_mode_whatever_the_turn():
+def test_frozen_networks_are_in_eval_mode_for_every_target():
     face = {**FACE, "norm": "batch", "frozen": True}
     task = made(encoders={"lips": PUBLISHED, "identity": face}, **BOTH)
     statistics = {n: b.clone() for n, b in task.named_buffers() if "running" in n}
@@ -206,14 +206,14 @@ def test_nets_that_do_not_learn_are_in_eval_mode_whatever_the_turn():
         assert all(p.grad is None for p in part.parameters())
 
 
-def test_the_warm_up_trains_lips_on_the_envelope_alone():
+def test_the_warm_up_trains_only_lip_encoder_and_envelope():
     task = made(encoders={"lips": LIPS, "identity": FACE}, **BOTH)
     reached = learns(task, "warmup", batch_of())
     assert {name.partition(".")[0] for name in reached} == {"lips", "envelope"}
 
 
 @torch.no_grad()
-def test_a_voice_without_a_face_is_separated_and_the_face_tells_otherwise():
+def test_a_speaker_without_a_face_is_separated_and_a_face_changes_the_track():
     task = made(encoders={"lips": LIPS, "identity": FACE}, **BOTH).eval()
     batch = batch_of()
     noise = SeededNoise(voice_seeds(batch["seeds"], 2))
@@ -229,7 +229,7 @@ def test_a_voice_without_a_face_is_separated_and_the_face_tells_otherwise():
     assert hidden.isfinite().all() and not torch.allclose(shown, hidden)
 
 
-def test_an_encoder_that_is_not_there_is_named():
+def test_a_missing_encoder_is_named():
     with pytest.raises(
         ConfigError, match=r"decoder_conditions: names `lips_tokens`, but .* no `lips`"
     ):

@@ -1,4 +1,4 @@
-"""What the lips of the other voices tell, and videos that are moved into time."""
+"""The condition `others`, video offsets, and mixture consistency."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def other_video(batch, voice):
     return {**batch, "mouth": mouth}
 
 
-def test_a_voice_hears_of_the_others_only_if_it_is_built_to():
+def test_tracks_depend_on_other_videos_only_with_the_condition_others():
     batch = batch_of()
     for sees, same in ((("lips",), True), (("lips", "others"), False)):
         task = task_with(*sees)
@@ -43,13 +43,13 @@ def test_a_voice_hears_of_the_others_only_if_it_is_built_to():
         assert not torch.allclose(before[:, 1], after[:, 1], atol=1e-6)
 
 
-def test_voices_are_exchanged_with_their_videos():
+def test_exchanged_videos_exchange_the_tracks():
     task, batch = task_with("lips", "others"), batch_of(frames=(4,))
     turned = {**batch, "mouth": batch["mouth"].flip(1), "valid": batch["valid"].flip(1)}
     assert torch.allclose(separated(task, turned).flip(1), separated(task, batch), atol=1e-5)
 
 
-def test_the_others_are_their_mean_and_nothing_where_there_are_none():
+def test_others_is_the_mean_of_the_other_speakers_or_zero():
     for voices in (1, 2, 3):
         task, batch = task_with("lips", "others"), batch_of(frames=(4,), voices=voices)
         scene = task._scene(batch)
@@ -60,7 +60,7 @@ def test_the_others_are_their_mean_and_nothing_where_there_are_none():
             assert torch.allclose(frames["others"][voice], wanted, atol=1e-6)
 
 
-def test_who_is_alone_in_training_is_told_nothing_of_the_others():
+def test_drop_others_removes_the_condition_in_training():
     task = task_with("lips", "others", losses={"envelope": 0.0})
     batch = batch_of(frames=(4,)) | {"alone": torch.tensor([[True, False]])}
     by_item = [task(b, "predictor").by_item for b in (batch, other_video(batch, 1))]
@@ -78,7 +78,7 @@ def test_the_target_is_the_mixture_only_where_exclusion_does_not_identify_the_sp
     assert unknown_speakers(no_video, dropped, True).tolist() == [True, False, True, True]
 
 
-def test_others_want_lips():
+def test_others_requires_a_lip_encoder():
     with pytest.raises(ConfigError, match="others"):
         made(predictor=PREDICTOR, predictor_conditions=["others"])
 
@@ -93,7 +93,7 @@ def recording(frames):
     return batch
 
 
-def telling_by_brightness(max_lag):
+def loudness_from_brightness(max_lag):
     """A task whose lips are the mean of each picture, and the envelope its logarithm."""
     task = task_with("lips", synchrony={"max_lag": max_lag})
 
@@ -110,8 +110,8 @@ def telling_by_brightness(max_lag):
     return task
 
 
-def test_videos_that_come_late_are_moved():
-    task, batch = telling_by_brightness(max_lag=4), recording(30)
+def test_late_videos_are_shifted():
+    task, batch = loudness_from_brightness(max_lag=4), recording(30)
     mixture, mouth, *rest = (batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
     noise = SeededNoise(voice_seeds([0], 1))
     for lag in (0, 3, -2):
@@ -127,7 +127,7 @@ def test_a_long_recording_has_one_lag_for_all_its_chunks():
     scene = Scene(
         batch["mixture"][0].numpy(), mouth, batch["valid"][0].numpy(), batch["face"][0].numpy()
     )
-    separator = SceneSeparator(telling_by_brightness(max_lag=4), None, longest=1.0, overlap=0.2)
+    separator = SceneSeparator(loudness_from_brightness(max_lag=4), None, longest=1.0, overlap=0.2)
     tracks = separator.tracks(scene)
     assert separator.lags == (3,) and tracks.shape == (1, len(scene.mixture))
     asleep = SceneSeparator(separator.task, None, longest=1.0, overlap=0.2, synchronise=False)
@@ -135,7 +135,7 @@ def test_a_long_recording_has_one_lag_for_all_its_chunks():
 
 
 @pytest.mark.parametrize("voices", [2, 3])
-def test_consistent_voices_share_alike_what_they_leave_and_sum_to_the_mixture(voices):
+def test_mixture_consistency_splits_the_residual_equally(voices):
     batch = batch_of(frames=(8, 8), voices=voices)
     task = task_with("lips", "others")
     plain, task.mixture_consistency = separated(task, batch), True
@@ -146,7 +146,7 @@ def test_consistent_voices_share_alike_what_they_leave_and_sum_to_the_mixture(vo
     torch.testing.assert_close(found.sum(1), batch["mixture"], atol=1e-5, rtol=1e-4)
 
 
-def test_nothing_is_shared_with_a_voice_alone_or_one_that_is_not_told_of_the_others():
+def test_no_residual_is_split_for_one_speaker_or_with_dropped_others():
     batch = batch_of(frames=(8,), voices=1)
     task = task_with("lips")
     plain, task.mixture_consistency = separated(task, batch), True
@@ -160,7 +160,7 @@ def test_nothing_is_shared_with_a_voice_alone_or_one_that_is_not_told_of_the_oth
     torch.testing.assert_close(found[2] + found[3], scene.mixture[2])
 
 
-def test_who_is_consistent_learns_from_what_is_handed_out():
+def test_the_loss_is_that_of_the_consistent_tracks():
     batch = batch_of(frames=(8,))
     task = task_with("lips", "others", losses={"envelope": 0.0, "degradation_penalty": 0.0})
     apart = task(batch, "predictor").by_item
@@ -172,7 +172,7 @@ def test_who_is_consistent_learns_from_what_is_handed_out():
     torch.testing.assert_close(together, wanted, atol=1e-2, rtol=1e-3)
 
 
-def test_voices_in_noise_do_not_sum_to_their_mixture(tmp_path):
+def test_mixture_consistency_with_noise_is_refused(tmp_path):
     task = task_with("lips", mixture_consistency=True)
     with pytest.raises(ConfigError, match=r"task\.mixture_consistency"):
         task.dataset(tmp_path, True, {"noise": [-15.0, 0.0]})

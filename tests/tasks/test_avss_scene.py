@@ -14,7 +14,7 @@ from voicediff.tasks.avss.scene import frozen_frames
 
 @pytest.mark.parametrize("run", (1, 8, 9, 12, 20))
 @pytest.mark.parametrize("start", (0, 5, None))
-def test_only_pictures_that_stand_still_for_long_stand_still(run, start):
+def test_only_long_runs_of_identical_frames_are_frozen(run, start):
     frames = 20
     first = frames - run if start is None else min(start, frames - run)
     mouth = torch.arange(frames, dtype=torch.uint8)[:, None, None].repeat(1, 96, 96)
@@ -24,7 +24,7 @@ def test_only_pictures_that_stand_still_for_long_stand_still(run, start):
     assert torch.equal(frozen_frames(mouth), wanted)
 
 
-def test_one_pixel_is_movement_and_voices_do_not_touch():
+def test_one_changed_pixel_is_movement_and_speakers_are_independent():
     mouth = torch.zeros(2, 3, 12, 96, 96, dtype=torch.uint8)
     mouth[1, 2, ::2, 95, 95] = 1
     still = frozen_frames(mouth)
@@ -33,7 +33,7 @@ def test_one_pixel_is_movement_and_voices_do_not_touch():
     assert not frozen_frames(mouth[:, :, :8]).any()
 
 
-def test_a_video_that_stands_still_is_worth_no_more_than_none():
+def test_a_frozen_video_is_treated_as_missing():
     task, batch = task_with("lips"), batch_of(frames=(12,))
     frozen = {**batch, "mouth": batch["mouth"].clone()}
     frozen["mouth"][:, 0] = frozen["mouth"][:, 0, :1]
@@ -52,7 +52,7 @@ def voices_that_correlate(r):
 @pytest.mark.parametrize(
     ("r", "kept"), [(-0.5, 1.0), (0.2, 1.0), (0.5, 1.0), (0.75, 0.5), (1.0, 0.0)]
 )
-def test_voices_that_are_alike_get_a_share_of_the_mixture(r, kept):
+def test_similar_tracks_are_blended_with_the_mixture(r, kept):
     voices = voices_that_correlate(r)
     mixture = torch.randn(1, 4000, dtype=torch.float64)
     found = blend_ambiguous(voices, mixture, 0.5)
@@ -61,7 +61,7 @@ def test_voices_that_are_alike_get_a_share_of_the_mixture(r, kept):
     assert blend_ambiguous(voices[:, :1], mixture, 0.5).equal(voices[:, :1])
 
 
-def test_of_three_voices_only_the_two_that_are_alike_are_blend_ambiguous():
+def test_of_three_tracks_only_the_two_similar_ones_are_blended():
     one, two, third = torch.linalg.qr(torch.randn(4000, 3, dtype=torch.float64)).Q.mT
     voices = torch.stack([one, 0.9 * one + 0.19**0.5 * two, third])[None]
     mixture = torch.randn(1, 4000, dtype=torch.float64)
@@ -71,7 +71,7 @@ def test_of_three_voices_only_the_two_that_are_alike_are_blend_ambiguous():
     torch.testing.assert_close(found[:, :2], 0.2 * voices[:, :2] + 0.8 * left[:, None])
 
 
-def test_separation_hands_out_what_is_blend_ambiguous_with_a_share_of_its_mixture():
+def test_separate_blends_ambiguous_tracks():
     task, batch = task_with("lips"), batch_of()
     plain, task.ambiguity_threshold = separated(task, batch), 1.0
     wanted = blend_ambiguous(plain, batch["mixture"], 1.0)
@@ -79,7 +79,7 @@ def test_separation_hands_out_what_is_blend_ambiguous_with_a_share_of_its_mixtur
     torch.testing.assert_close(separated(task, batch), wanted, atol=1e-5, rtol=1e-4)
 
 
-def test_a_faint_copy_of_a_voice_puts_neither_blend_ambiguous():
+def test_a_quiet_copy_of_a_track_blends_neither():
     voices = voices_that_correlate(0.99) * torch.tensor([[[1.0], [0.1]]])
     assert blend_ambiguous(voices, torch.randn(1, 4000, dtype=torch.float64), 0.5).equal(voices)
 

@@ -1,4 +1,4 @@
-"""Videos that are early or late are found and moved."""
+"""Offsets of early and late videos are estimated and corrected."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def late(voice: torch.Tensor, lag: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("lags", [(0, 0), (3, 3), (-8, -8), (5, -2), (0, 7), (1, 1)])
-def test_lags_of_two_voices_are_found(lags):
+def test_lags_of_two_speakers_are_found(lags):
     voices = loudness(2, 60)
     heard = torch.log10((10**voices).sum(0))
     told = torch.stack([late(v, lag) for v, lag in zip(voices, lags, strict=True)])
@@ -32,7 +32,7 @@ def test_lags_of_two_voices_are_found(lags):
     assert find_lags(told, heard, torch.ones(2, 60, dtype=torch.bool), OPTIONS) == lags
 
 
-def test_one_and_three_voices():
+def test_lags_of_one_and_three_speakers():
     for count, lags in ((1, (4,)), (3, (2, 2, 2))):
         voices = loudness(count, 80, seed=count)
         heard = torch.log10((10**voices).sum(0))
@@ -40,7 +40,7 @@ def test_one_and_three_voices():
         assert find_lags(told, heard, torch.ones(count, 80, dtype=torch.bool), OPTIONS) == lags
 
 
-def test_lips_that_tell_nothing_stay_where_they_are():
+def test_videos_without_information_keep_lag_zero():
     told, heard = loudness(2, 50, seed=5), loudness(1, 50, seed=6)[0]
     seen = torch.ones(2, 50, dtype=torch.bool)
     doubtful = Synchrony(max_lag=8, lag_penalty=10.0)
@@ -63,14 +63,14 @@ def test_evidence_is_the_log_likelihood_of_correlation():
     assert evidence(told, heard, (39,)) == 0.0
 
 
-def test_pictures_are_moved_to_their_moments():
+def test_videos_are_shifted_by_their_lags():
     video = torch.arange(1, 6).repeat(3, 1)
     wanted = [[3, 4, 5, 0, 0], [0, 1, 2, 3, 4], [1, 2, 3, 4, 5]]
     assert shifted(video, (2, -1, 0)).tolist() == wanted
     assert not shifted(video, (9, -9, 5)).any()
 
 
-def test_a_scene_reads_pictures_where_they_belong():
+def test_a_scene_reads_video_frames_at_the_lag():
     mouths = [np.arange(10, dtype=np.uint8)[:, None, None] * np.ones((1, 96, 96), np.uint8)] * 3
     valid, face = [np.ones(10, bool)] * 3, np.zeros((3, 224, 224, 3), np.uint8)
     scene = Scene(np.zeros(6400, np.float32), mouths, valid, face, lags=(2, -3, 0))

@@ -1,4 +1,4 @@
-"""Videos disturbed from beginning to end: what is shown, what the mask knows, what stays."""
+"""Disturbed videos: frames, validity mask, unchanged audio."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def disturbed(prepared, made, name, seed=0):
     return DisturbedMixtures(prepared, made, BY_NAME[name], seed).item(0, 0)
 
 
-def test_without_a_fault_the_mixture_is_the_lists_own(prepared, made):
+def test_the_aligned_condition_leaves_mixtures_unchanged(prepared, made):
     plain = ListedMixtures(prepared, made).item(0, 0)
     same = DisturbedMixtures(prepared, made, ALIGNED).item(0, 0)
     assert plain.keys() == same.keys()
@@ -49,7 +49,7 @@ def test_without_a_fault_the_mixture_is_the_lists_own(prepared, made):
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_sounds_and_shapes_are_the_same_under_every_condition(prepared, made, name):
+def test_audio_and_shapes_are_the_same_under_every_condition(prepared, made, name):
     plain, found = ListedMixtures(prepared, made).item(0, 0), disturbed(prepared, made, name)
     for key in ("mixture", "sources", "utt"):
         assert np.array_equal(plain[key], found[key])
@@ -61,7 +61,7 @@ def test_sounds_and_shapes_are_the_same_under_every_condition(prepared, made, na
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name.startswith("shift")])
-def test_a_late_picture_shows_what_was_before(prepared, made, name):
+def test_late_videos_repeat_earlier_frames(prepared, made, name):
     frames = int(name.removeprefix("shift_").removesuffix("ms")) // 40
     plain = ListedMixtures(prepared, made).item(0, 0)["mouth"].astype(int)
     found = disturbed(prepared, made, name)["mouth"].astype(int)
@@ -71,7 +71,7 @@ def test_a_late_picture_shows_what_was_before(prepared, made, name):
     assert np.array_equal(seen, held - np.arange(START, START + COUNT))
 
 
-def test_at_the_ends_of_the_clip_a_frame_is_held_and_the_mask_follows(prepared):
+def test_the_first_or_last_frame_is_repeated_beyond_the_clip(prepared):
     path = prepared["a"].path
     mouth, valid = shown_late(path, 0, COUNT, LENGTH, 10)
     assert (mouth[:11] == mouth[0]).all() and mouth[11, 0, 0] == mouth[10, 0, 0] + 1
@@ -80,7 +80,7 @@ def test_at_the_ends_of_the_clip_a_frame_is_held_and_the_mask_follows(prepared):
     assert (mouth[9:] == mouth[9]).all() and mouth[8, 0, 0] == mouth[9, 0, 0] - 1
 
 
-def test_missing_frozen_occluded_and_blurred_are_what_they_say(prepared, made):
+def test_missing_frozen_occluded_and_blurred_videos(prepared, made):
     plain = ListedMixtures(prepared, made).item(0, 0)["mouth"]
     missing = disturbed(prepared, made, "missing")
     assert not missing["valid"].any() and missing["blind"].all()
@@ -95,7 +95,7 @@ def test_missing_frozen_occluded_and_blurred_are_what_they_say(prepared, made):
     assert (dim.std((2, 3)) < 0.7 * plain.std((2, 3))).all()
 
 
-def test_blurring_spreads_a_point_as_a_gaussian_does_and_keeps_its_light():
+def test_blurring_is_a_gaussian_filter_of_unit_sum():
     """The filter of scipy, which knows the edges of a picture in another way, so away from them."""
     mouth = np.zeros((2, 96, 96), np.uint8)
     mouth[0, 48, 40:56], mouth[1, 40:56, 48] = 255, 255
@@ -105,7 +105,7 @@ def test_blurring_spreads_a_point_as_a_gaussian_does_and_keeps_its_light():
     assert found.max() > 5 and np.abs(found - wanted).max() < 1
 
 
-def test_another_seed_freezes_and_hides_otherwise(prepared, made):
+def test_another_seed_gives_another_frozen_frame_and_box(prepared, made):
     for name in ("frozen", "occluded"):
         first, second = (disturbed(prepared, made, name, seed)["mouth"] for seed in (0, 1))
         assert not np.array_equal(first, second)

@@ -1,4 +1,4 @@
-"""Mixtures drawn for training: faces that are hidden, phases with their own filter and augmentation."""
+"""Training mixtures: augmentation, options of a phase, playback speed."""
 
 import numpy as np
 import pytest
@@ -38,14 +38,14 @@ def drawn(folder, usual=VideoAugmentation(), **options):
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.5, 20, 60), (1.0, 80, 80)])
-def test_faces_are_hidden_as_often_as_asked_for(folder, share, low, high):
+def test_faces_are_dropped_at_the_given_rate(folder, share, low, high):
     items = drawn(folder, VideoAugmentation(drop_face=share))
     hidden = [not face.any() for item in items for face in item["face"]]
     assert low <= sum(hidden) <= high
     assert all(item["valid"].all() and item["mouth"].any() for item in items)
 
 
-def test_a_phase_draws_the_pairs_it_names(folder):
+def test_a_phase_uses_only_its_kinds_of_pairs(folder):
     assert {item["pair"] for item in drawn(folder, pairs=["different-gender"])} == {
         "different-gender"
     }
@@ -55,10 +55,12 @@ def test_a_phase_draws_the_pairs_it_names(folder):
 def test_the_augmentation_of_a_phase_overrides_that_of_the_task(folder):
     always = VideoAugmentation(missing=1.0)
     assert not any(item["valid"].any() for item in drawn(folder, always))
-    assert all(item["valid"].all() for item in drawn(folder, always, augmentation=VideoAugmentation()))
+    assert all(
+        item["valid"].all() for item in drawn(folder, always, augmentation=VideoAugmentation())
+    )
 
 
-def test_in_the_dark_all_videos_of_a_mixture_are_missing_or_all_frozen(folder):
+def test_drop_all_makes_all_videos_of_a_mixture_missing_or_frozen(folder):
     for item in drawn(folder, VideoAugmentation(drop_all=1.0)):
         missing = ~item["valid"].any(1)
         frozen = (item["mouth"] == item["mouth"][:, :1]).all((1, 2, 3))
@@ -67,7 +69,7 @@ def test_in_the_dark_all_videos_of_a_mixture_are_missing_or_all_frozen(folder):
     assert {tuple(b) for b in blind} == {(True, True), (False, False)}
 
 
-def test_under_covers_all_mouths_of_a_mixture_are_hidden(folder):
+def test_occlude_all_hides_all_mouths_of_a_mixture(folder):
     def hidden(item):  # a box of 40 by 40 at the least that never changes
         still = (item["mouth"] == item["mouth"][:, :1]).all(1).sum((1, 2))
         return tuple(still >= 40 * 40)
@@ -81,7 +83,7 @@ def test_under_covers_all_mouths_of_a_mixture_are_hidden(folder):
     }
 
 
-def test_who_is_alone_is_drawn_voice_by_voice(folder):
+def test_drop_others_is_random_per_speaker(folder):
     alone = np.stack([item["alone"] for item in drawn(folder, VideoAugmentation(drop_others=0.5))])
     assert alone.any(0).all() and not alone.all(1).all() and (alone[:, 0] != alone[:, 1]).any()
     assert not any(item["alone"].any() for item in drawn(folder))
@@ -99,7 +101,7 @@ def counting(tmp_path_factory):
 
 
 @pytest.mark.parametrize("speed", [0.8, 1.25])
-def test_a_clip_that_is_played_faster_is_higher_and_its_pictures_go_with_it(counting, speed):
+def test_speed_changes_pitch_and_video_together(counting, speed):
     clip = read_played(counting, 5, 40, 60, speed=speed)
     spectrum = np.abs(np.fft.rfft(clip.audio * np.hanning(len(clip.audio))))
     assert len(clip.audio) == 40 * HOP and len(clip) == 40
@@ -109,7 +111,7 @@ def test_a_clip_that_is_played_faster_is_higher_and_its_pictures_go_with_it(coun
     assert (clip.valid == (shown % 2 == 0)).all()
 
 
-def test_played_as_it_is_a_clip_is_what_was_stored(counting):
+def test_speed_1_returns_the_stored_clip(counting):
     clip, stored = read_played(counting, 5, 40, 60), read_clip(counting, 5, 40)
     assert all(np.array_equal(getattr(clip, n), getattr(stored, n)) for n in vars(stored))
     late = read_played(counting, 5, 40, 60, shift=100)
@@ -118,13 +120,13 @@ def test_played_as_it_is_a_clip_is_what_was_stored(counting):
 
 
 @pytest.mark.parametrize("start", [0, 10, 20])
-def test_what_is_played_faster_ends_where_its_clip_does(counting, start):
+def test_a_faster_clip_ends_with_the_stored_one(counting, start):
     clip = read_played(counting, start, 40, 60, shift=-300, speed=1.5)
     assert clip.mouth[0, 0, 0] == 0 and clip.mouth[-1, 0, 0] == 59
     assert len(clip.audio) == 40 * HOP
 
 
-def test_speed_changes_voices_but_not_one_voice_against_itself(folder):
+def test_two_clips_of_one_speaker_get_the_same_speed(folder):
     plain = DrawnMixtures(folder, MixtureOptions(frames=FRAMES), VideoAugmentation())
     fast = DrawnMixtures(folder, MixtureOptions(frames=FRAMES, speed=0.3), VideoAugmentation())
     again = [[fast.item(i, seed=i) for i in range(30)] for _ in range(2)]
@@ -138,6 +140,6 @@ def test_speed_changes_voices_but_not_one_voice_against_itself(folder):
 
 
 @pytest.mark.parametrize("speed", [-0.1, 1.0])
-def test_a_speed_that_no_clip_can_be_played_at_is_refused(folder, speed):
+def test_an_impossible_speed_is_refused(folder, speed):
     with pytest.raises(ConfigError, match=r"data\.speed"):
         drawn(folder, speed=speed)

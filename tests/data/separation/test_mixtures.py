@@ -1,4 +1,4 @@
-"""Mixture lists: deterministic, hashed, with every kind of pair, and mixed as their protocol says."""
+"""Mixture lists: deterministic, with a hash, every kind of pair, and the levels of the protocol."""
 
 import json
 
@@ -35,12 +35,12 @@ def clip(frames, seed, level=1000):
     return Clip(audio, mouth, np.ones(frames, bool), np.zeros((224, 224, 3), np.uint8))
 
 
-def test_protocols_have_their_papers_lengths():
+def test_protocols_have_the_lengths_of_their_papers():
     assert PROTOCOLS["avdiffuss"].frames * 640 == 32640 and PROTOCOLS["avdiffuss"].level == 0
     assert PROTOCOLS["lrs3-2mix"].frames * 640 == 32000 and PROTOCOLS["lrs3-2mix"].level == 5
 
 
-def test_own_lists_hold_every_kind_of_pair():
+def test_own_lists_contain_every_kind_of_pair():
     made = draw_list(Drawer(entries(), PROTOCOLS["own"]), "own", "test", 30, seed=1)
     people = {e.id: e for e in entries()}
     kinds = {"same-voice": 0, "same-gender": 0, "different-gender": 0}
@@ -53,7 +53,7 @@ def test_own_lists_hold_every_kind_of_pair():
     assert set(kinds.values()) == {10}
 
 
-def test_lists_follow_seed_and_clips_alone():
+def test_lists_depend_only_on_seed_and_clips():
     drawers = [Drawer(e, PROTOCOLS["own"]) for e in (entries(), entries()[::-1])]
     first, again = (draw_list(d, "own", "test", 12, seed=1) for d in drawers)
     assert first == again and first.hash == again.hash
@@ -64,7 +64,7 @@ def test_lists_follow_seed_and_clips_alone():
     )
 
 
-def test_a_list_reads_back_and_a_changed_one_is_refused(tmp_path):
+def test_a_list_is_read_back_and_a_changed_one_is_refused(tmp_path):
     made = draw_list(
         Drawer(entries(), PROTOCOLS["lrs3-2mix"]), "lrs3-2mix", "test", 5, seed=1, noise=(-20, -10)
     )
@@ -77,7 +77,7 @@ def test_a_list_reads_back_and_a_changed_one_is_refused(tmp_path):
         read_list(tmp_path / "a.json")
 
 
-def test_mixtures_without_their_clips_are_counted_not_replaced():
+def test_mixtures_with_missing_clips_are_counted_not_replaced():
     made = draw_list(Drawer(entries(), PROTOCOLS["own"]), "own", "test", 30, seed=1)
     gone = made.mixtures[0].sources[0].clip
     kept = made.only(e.id for e in entries() if e.id != gone)
@@ -86,7 +86,7 @@ def test_mixtures_without_their_clips_are_counted_not_replaced():
 
 
 @pytest.mark.parametrize("name", ["own", "avdiffuss", "lrs3-2mix"])
-def test_levels_and_starts_keep_to_the_protocol(name):
+def test_levels_and_starts_follow_the_protocol(name):
     protocol = PROTOCOLS[name]
     drawer = Drawer(entries(), protocol)
     levels, starts = [], []
@@ -101,7 +101,7 @@ def test_levels_and_starts_keep_to_the_protocol(name):
     assert (max(starts) == 0) == protocol.first
 
 
-def test_the_mixture_is_the_sum_at_the_levels_asked_for():
+def test_the_mixture_is_the_sum_at_the_given_levels():
     wanted = Mixture("a", "same-gender", 10, (Source("x", 0, 2.0), Source("y", 0, -3.0)))
     mixed = mix(wanted, [clip(10, 0, 300), clip(10, 1, 3000)])
     assert np.allclose(mixed.mixture, mixed.sources.sum(0), atol=1e-6)
@@ -146,13 +146,13 @@ def test_short_clips_are_named_and_not_used():
     assert "z-0" not in used
 
 
-def test_unknown_genders_make_different_voices():
+def test_unknown_genders_give_pairs_of_different_speakers():
     unknown = [Entry(e.id, e.speaker, "", e.frames) for e in entries()]
     made = draw_list(Drawer(unknown, PROTOCOLS["own"]), "own", "test", 10, seed=1)
     assert {m.pair for m in made.mixtures} == {"same-voice", "different-voice"}
 
 
-def test_one_voice_in_noise_is_a_mixture_too():
+def test_one_speaker_in_noise_is_a_mixture():
     drawer = Drawer(entries(), PROTOCOLS["own"], speakers=1)
     assert drawer.pairs == ("one-voice",)
     made = draw_list(drawer, "own", "dev", 8, seed=1, noise=(-12, -12))
@@ -162,7 +162,7 @@ def test_one_voice_in_noise_is_a_mixture_too():
     assert 20 * np.log10(ratio) == pytest.approx(12, abs=0.1)
 
 
-def test_what_cannot_be_mixed_is_said():
+def test_impossible_mixtures_are_refused():
     with pytest.raises(DataError, match="no two clips of 51 frames"):
         draw_list(Drawer(entries(1, 0, 1), PROTOCOLS["own"]), "own", "dev", 3, seed=1)
     with pytest.raises(ConfigError, match="at least 1"):

@@ -59,7 +59,7 @@ def test_lrs3_lists_every_problem_clip(tmp_path):
     assert len(talks) + len(problems) == 11
 
 
-def test_a_video_goes_before_ready_features_and_a_sidecar_is_found(tmp_path):
+def test_a_video_precedes_prepared_features_and_a_sidecar_is_found(tmp_path):
     lrs3(tmp_path, 1)
     touch(tmp_path, "test/test0/00001.npz", "test/test0/00001.boxes.json")
     talk = next(t for t in read_lrs3(tmp_path)[0] if t.split == "test")
@@ -67,7 +67,7 @@ def test_a_video_goes_before_ready_features_and_a_sidecar_is_found(tmp_path):
 
 
 @pytest.mark.parametrize("sound", ["wav/{}.wav", "m4a/{}.m4a", "aac/{}.m4a"])
-def test_voxceleb2_has_its_sound_in_a_tree_beside(tmp_path, sound):
+def test_voxceleb2_reads_audio_from_a_parallel_folder(tmp_path, sound):
     for part in ("dev", "test"):
         for number in range(10):
             clip = f"{part}{number}/abc/00001"
@@ -79,7 +79,8 @@ def test_voxceleb2_has_its_sound_in_a_tree_beside(tmp_path, sound):
     talks, problems = read_vox2(tmp_path)
     assert len(talks) == 20 and {t.split for t in talks} == {"train", "dev", "test"}
     assert [
-        str(p).endswith("has no sound of the same name in wav/, m4a/ or aac/") for p in problems
+        str(p).endswith("has no audio file of the same name in wav/, m4a/ or aac/")
+        for p in problems
     ] == [True]
     assert {t.speaker: t.gender for t in talks if t.gender} == {"dev0": "m", "test1": "f"}
     assert talks[0].id == "dev0-abc-00001" and talks[0].audio.is_file()
@@ -263,7 +264,8 @@ def test_a_clip_without_a_face_is_a_problem(tmp_path):
     (tmp_path / "b.mpg").write_bytes(path.read_bytes())
     talk = read_grid(tmp_path)[0][0]
     with pytest.raises(
-        DataError, match=r"the mouth is seen in 0% of the frames only; give boxes in a\.boxes\.json"
+        DataError,
+        match=r"the mouth is detected in only 0% of the frames; give boxes in a\.boxes\.json",
     ):
         extract(talk)
     assert entries_of([talk], {talk.id: 5})[0].frames == 5

@@ -1,4 +1,4 @@
-"""What goes wrong with videos of talking people, drawn for training: late, missing, frozen, hidden."""
+"""Augmentation of talking-face videos: offset, missing, frozen, occluded and blurred ones."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from voicediff.video.constants import HOP
 
 @dataclass(frozen=True)
 class VideoAugmentation:
-    """How often and how much training disturbs each voice's video.
+    """Probability and strength of each disturbance of a speaker's video in training.
 
-    Times are in frames of 40 ms; shares are probabilities per voice.
+    Times are in frames of 40 ms; shares are probabilities per speaker.
 
     Attributes:
-        shift: sound and video of a voice are off by up to this much, always.
-        late, late_share: in some voices by up to this much.
+        shift: largest offset between audio and video, of every speaker.
+        late, late_share: a larger offset, and the share of speakers that have it.
         jitter: frames are shown too early or too late by up to this much, slowly changing.
-        missing, frozen: share of voices without any video, or with one that stands still.
-        gaps: share of voices whose video is missing, frozen, hidden or blurred for a while.
-        hidden, blurred: share of voices whose mouth is hidden, or out of focus, all the time.
-        crop: pixels by which the mouth's crop is off. flip: mirror half of them.
-        light: largest change of brightness and contrast, as a share.
-        drop_face: share of voices without a picture of the face.
+        missing, frozen: share of speakers without video, or with one that repeats a single frame.
+        gaps: share of speakers whose video is missing, frozen, hidden or blurred for part of the time.
+        hidden, blurred: share of speakers whose mouth is occluded, or out of focus, all the time.
+        crop: largest shift of the mouth crop in pixels. flip: mirror half of the videos.
+        light: largest relative change of brightness and contrast.
+        drop_face: share of speakers without an image of the face.
         drop_others: share of voices who are told nothing of the others' lips, as if those were out of sight.
         drop_all: share of mixtures in which all videos are missing, or all are frozen.
         occlude_all: share of mixtures in which all mouths are hidden, all the time.
@@ -50,11 +50,11 @@ class VideoAugmentation:
 
     @property
     def reach(self) -> int:
-        """Frames of sound needed on either side for the largest shift."""
+        """Frames of audio needed on either side for the largest offset."""
         return int(np.ceil(max(self.shift, self.late)))
 
     def of_mixture(self, draw: np.random.Generator) -> VideoAugmentation:
-        """What goes wrong in one mixture: the same, or to all of its voices one thing."""
+        """The augmentation of one mixture: this one, or the same disturbance for all speakers."""
         kind = draw.random()
         if kind < self.drop_all / 2:
             return replace(self, missing=1.0)
@@ -65,7 +65,7 @@ class VideoAugmentation:
         return self
 
     def draw_shift(self, draw: np.random.Generator) -> int:
-        """By how many samples the sound comes later than its video says."""
+        """Delay of the audio relative to the video in samples."""
         largest = self.late if draw.random() < self.late_share else self.shift
         return round(float(draw.uniform(-largest, largest)) * HOP)
 
@@ -73,12 +73,12 @@ class VideoAugmentation:
 def disturb(
     mouth: np.ndarray, valid: np.ndarray, faults: VideoAugmentation, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """mouth (T, 96, 96) uint8, valid (T,) -> both disturbed, and whether nothing can be read in it."""
+    """mouth (T, 96, 96) uint8 and valid (T,) after augmentation, and whether no frame is usable."""
     frames = np.arange(len(mouth))
     if faults.jitter:
-        frames = wobbling(len(mouth), faults.jitter, draw)
+        frames = jittered(len(mouth), faults.jitter, draw)
     mouth, valid = mouth[frames], valid[frames]
-    mouth = look(mouth, faults, draw)
+    mouth = change_look(mouth, faults, draw)
     which = draw.random()
     for share, fault in (
         (faults.missing, missing),
@@ -98,18 +98,20 @@ def disturb(
     return mouth, valid, False
 
 
-def wobbling(count: int, most: float, draw: np.random.Generator) -> np.ndarray:
-    """Which frame is shown at each time, when the camera's clock wobbles: (count,) integers."""
+def jittered(count: int, most: float, draw: np.random.Generator) -> np.ndarray:
+    """Index of the frame at each time under slowly varying jitter of up to `most` frames: (count,)."""
     rate, phase = draw.uniform(0.01, 0.1), draw.uniform(0, 2 * np.pi)
     off = draw.uniform(0, most) * np.sin(2 * np.pi * rate * np.arange(count) + phase)
     return np.clip(np.rint(np.arange(count) + off), 0, count - 1).astype(int)
 
 
-def look(mouth: np.ndarray, faults: VideoAugmentation, draw: np.random.Generator) -> np.ndarray:
-    """Another crop, side and light, the same in all frames."""
+def change_look(
+    mouth: np.ndarray, faults: VideoAugmentation, draw: np.random.Generator
+) -> np.ndarray:
+    """Shift, mirror and relight the crops, the same in all frames."""
     if faults.crop:
         x, y = draw.integers(-faults.crop, faults.crop + 1, 2)
-        mouth = np.roll(mouth, (y, x), (1, 2))  # what rolls over is cut away by the network's crop
+        mouth = np.roll(mouth, (y, x), (1, 2))  # the wrapped border is outside the network's crop
     if faults.flip and draw.random() < 0.5:
         mouth = mouth[:, :, ::-1]
     if faults.light:
@@ -121,21 +123,21 @@ def look(mouth: np.ndarray, faults: VideoAugmentation, draw: np.random.Generator
 
 
 def missing(mouth, valid, where: slice, draw) -> tuple[np.ndarray, np.ndarray]:
-    """Not seen; the mask says so."""
+    """No video; `valid` is False."""
     mouth, valid = mouth.copy(), valid.copy()
     mouth[where], valid[where] = 0, False
     return mouth, valid
 
 
 def frozen(mouth, valid, where: slice, draw) -> tuple[np.ndarray, np.ndarray]:
-    """One frame is shown all the while; the mask does not know."""
+    """One frame is repeated; `valid` stays as it is."""
     mouth = mouth.copy()
     mouth[where] = mouth[where][draw.integers(len(mouth[where]))]
     return mouth, valid
 
 
 def hidden(mouth, valid, where: slice, draw) -> tuple[np.ndarray, np.ndarray]:
-    """A hand or a microphone before the mouth: a box of one grey."""
+    """An occluded mouth, e.g. by a hand or a microphone: a box of one grey level."""
     mouth = mouth.copy()
     height, width = draw.integers(40, 97, 2)
     top, left = draw.integers(97 - height), draw.integers(97 - width)
@@ -144,14 +146,15 @@ def hidden(mouth, valid, where: slice, draw) -> tuple[np.ndarray, np.ndarray]:
 
 
 def blurred(mouth, valid, where: slice, draw) -> tuple[np.ndarray, np.ndarray]:
-    """Out of focus: a Gaussian of 2 to 10 pixels, as a product of matrices: so wide a filter takes OpenCV
-    fifty times as long. Weights outside the picture fall to those inside.
+    """Out of focus: a Gaussian filter of 2 to 10 pixels, renormalised at the borders.
+
+    As matrix products: OpenCV takes fifty times as long for such a wide filter.
     """
     mouth, width, side = mouth.copy(), draw.uniform(2, 10), np.arange(mouth.shape[1])
     spread = np.exp(-0.5 * ((side[:, None] - side) / width) ** 2).astype(np.float32)
     spread /= spread.sum(1, keepdims=True)
     pictures = mouth[where].astype(np.float32)
-    for _ in range(2):  # all rows of all pictures in one product, then all columns
+    for _ in range(2):  # all rows of all frames in one product, then all columns
         rows = pictures.reshape(-1, len(side)) @ spread.T
         pictures = rows.reshape(pictures.shape).swapaxes(1, 2)
     mouth[where] = np.rint(pictures)

@@ -1,4 +1,4 @@
-"""One prepared clip in one file: sound, mouth crops, which of them are real, and a face."""
+"""A prepared clip in one file: audio, mouth crops, their validity, and a face."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Clip:
     Attributes:
         audio: (T * 640,) int16 at 16 kHz.
         mouth: (T, 96, 96) uint8, grey.
-        valid: (T,) bool, False where the mouth was not seen.
-        face: (224, 224, 3) uint8 RGB, one picture of the person (black where there is none).
+        valid: (T,) bool, False where the mouth was not detected.
+        face: (224, 224, 3) uint8 RGB, one image of the person (black if there is none).
     """
 
     audio: np.ndarray
@@ -39,7 +39,7 @@ class Clip:
 
 
 def as_int16(sound: np.ndarray) -> np.ndarray:
-    """Sound in [-1, 1] as 16-bit integers; louder samples are cut off."""
+    """Audio in [-1, 1] as 16-bit integers, clipped."""
     return np.round(np.clip(sound, -1, 32767 / 32768) * 32768).astype(np.int16)
 
 
@@ -49,21 +49,21 @@ def as_float(audio: np.ndarray) -> np.ndarray:
 
 
 def write_clip(path: str | Path, clip: Clip) -> None:
-    """Write an uncompressed `.npz`, whole or not at all, the same bytes for the same clip."""
+    """Write an uncompressed `.npz` atomically; equal clips give equal bytes."""
     _check(clip, path)
     arrays = {name: np.ascontiguousarray(getattr(clip, name)) for name in _NAMES}
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
-            # np.savez stamps the time of writing into the file
+            # np.savez would write the current time into the file
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             with archive.open(member, "w", force_zip64=True) as out:
                 np.lib.format.write_array(out, array, allow_pickle=False)
 
 
 def read_clip(path: str | Path, start: int = 0, frames: int | None = None) -> Clip:
-    """Frames [start, start + frames) of a clip; of a long one only these are read from the disk.
+    """Frames [start, start + frames) of a clip; only these are read from the disk.
 
-    Raises DataError for a file that is missing, damaged or shorter than asked for.
+    Raises DataError for a file that is missing, damaged or too short.
     """
     arrays = _mapped(path)
     length = len(arrays["valid"])
@@ -101,7 +101,7 @@ def _check(clip: Clip, path: str | Path) -> None:
 
 
 def _mapped(path: str | Path) -> dict[str, np.ndarray]:
-    """The members of the archive as arrays that lie on the disk. Raises DataError."""
+    """The members of the archive as memory-mapped arrays. Raises DataError."""
     try:
         status = os.stat(path)
         places = _places(str(path), status.st_mtime_ns, status.st_size)
@@ -115,7 +115,7 @@ def _mapped(path: str | Path) -> dict[str, np.ndarray]:
 
 
 class _Place(NamedTuple):
-    """Where an array begins in the archive, in bytes, and what it is."""
+    """Offset of an array in the archive in bytes, its shape and type."""
 
     begin: int
     shape: tuple[int, ...]
@@ -130,8 +130,9 @@ class _Place(NamedTuple):
 
 @lru_cache(maxsize=20_000)
 def _places(path: str, changed: int, size: int) -> dict[str, _Place]:
-    """Where the members lie; remembered until the file changes, since reading its headers takes longer
-    than reading a few seconds of a clip.
+    """Places of the members, cached until the file changes.
+
+    Reading the headers takes longer than reading a few seconds of a clip.
     """
     places = {}
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
@@ -149,7 +150,7 @@ def _places(path: str, changed: int, size: int) -> dict[str, _Place]:
 
 
 def _begin_of(file, member: zipfile.ZipInfo) -> int:
-    """Where the member's bytes begin: after its local header (30 bytes, name, extra field)."""
+    """Offset of the member's data: after its local header (30 bytes, name, extra field)."""
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{member.filename} is compressed")
     file.seek(member.header_offset + 26)

@@ -1,4 +1,4 @@
-"""The dataset of separation: mixtures drawn anew in training, and fixed lists otherwise."""
+"""Datasets of separation: mixtures made at random for training, fixed lists otherwise."""
 
 from __future__ import annotations
 
@@ -41,16 +41,15 @@ class MixtureOptions:
 
     Attributes:
         protocol: `own`, `avdiffuss` or `lrs3-2mix`: levels, kinds of pairs, length.
-        pairs: kinds of pairs to draw, by default the protocol's; phases may begin with the easy ones.
+        pairs: kinds of pairs, by default the protocol's; a first phase may use only easy ones.
         frames: length in frames of 40 ms, by default the protocol's.
-        num_speakers: speakers in a mixture; 1 is enhancement, and wants noise.
-        noise: range in dB relative to the first voice of pink noise, or null.
-        augmentation: what goes wrong with the videos in this phase, by default what the task says. A phase
-            without faults first lets a network find the lips; with all of them from the start it
-            may hand back the mixture for a long time.
-        speed: clips are played faster or slower by up to this share, pictures and sound together, so that
-            voices are higher or lower and few speakers become many. What is one voice in a mixture
-            stays one.
+        num_speakers: speakers in a mixture; 1 is enhancement, and needs noise.
+        noise: range of the level of pink noise in dB relative to the first speaker, or null.
+        augmentation: replaces the task's in this phase. A first phase without missing or disturbed videos
+            helps the network to use the lips; with them from the start it may return the
+            unprocessed mixture for a long time.
+        speed: largest relative change of the playback speed of audio and video, which also changes the
+            pitch and so the number of different voices. Two clips of one speaker get the same speed.
     """
 
     protocol: str = "own"
@@ -63,7 +62,7 @@ class MixtureOptions:
 
 
 class DrawnMixtures(Dataset):
-    """Endless mixtures of prepared clips; an item depends on its index and seed alone."""
+    """Random mixtures of prepared clips; an item depends only on its index and seed."""
 
     def __init__(self, folder: Path, options: MixtureOptions, augmentation: VideoAugmentation):
         self.clips = read_prepared(folder)
@@ -96,7 +95,7 @@ class DrawnMixtures(Dataset):
         return as_item(mixture, mix(mixture, clips), blind) | {"alone": alone}
 
     def _speeds(self, mixture: Mixture, seed: int) -> np.ndarray:
-        """How fast each voice is played: as drawn, but no faster than its clip has frames for."""
+        """Random speed of each speaker, limited by the length of the clip."""
         count, most = len(mixture.sources), self.options.speed
         draw = np.random.default_rng(item_seed(seed, "speed"))
         speeds = 1 + draw.uniform(-most, most, count)
@@ -107,7 +106,7 @@ class DrawnMixtures(Dataset):
 
 
 class ListedMixtures(Dataset):
-    """The mixtures of a list, as they are."""
+    """The mixtures of a list, without augmentation."""
 
     def __init__(self, clips: dict[str, Prepared], made: MixtureList):
         self.clips, self.mixtures = clips, made.mixtures
@@ -126,7 +125,7 @@ class ListedMixtures(Dataset):
 
 
 def listed(folder: Path, options: MixtureOptions) -> ListedMixtures:
-    """The list of the protocol in a prepared folder; where it has none that fits, one is drawn."""
+    """The list of the protocol in a prepared folder; a new one where none fits."""
     clips = read_prepared(folder)
     path = folder / "lists" / f"{options.protocol}.json"
     made = read_list(path).only(clips) if path.is_file() else None
@@ -146,15 +145,17 @@ def drawer_of(clips: dict[str, Prepared], options: MixtureOptions) -> Drawer:
             f"data.protocol: no protocol {options.protocol!r}; choices: {', '.join(PROTOCOLS)}"
         )
     if options.num_speakers == 1 and options.noise is None:
-        raise ConfigError("data.noise: a voice alone wants noise; give a range like [-15, 0]")
+        raise ConfigError("data.noise: one speaker needs noise; give a range like [-15, 0]")
     if not 0 <= options.speed < 1:
-        raise ConfigError(f"data.speed: wants a share from 0 to less than 1, found {options.speed}")
+        raise ConfigError(
+            f"data.speed: expected a share from 0 to less than 1, found {options.speed}"
+        )
     entries = [clip.entry for clip in clips.values()]
     return Drawer(entries, PROTOCOLS[options.protocol], options.num_speakers, options.frames)
 
 
 def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:
-    """The kinds of pairs to draw in turn; where genders are not known, any two voices."""
+    """The kinds of pairs to alternate; without known genders, any two speakers."""
     wanted = options.pairs or list(drawer.protocol.pairs)
     found = [pair for pair in (*wanted, ALONE) if pair in drawer.pairs]
     if not found and OTHER_VOICE in drawer.pairs:
@@ -170,10 +171,10 @@ def pairs_of(drawer: Drawer, options: MixtureOptions) -> list[str]:
 def read_played(
     path: Path, start: int, count: int, length: int, shift: int = 0, speed: float = 1.0
 ) -> Clip:
-    """`count` frames of a clip of `length` frames, played `speed` times as fast from frame `start` on, or
-    from where enough is left; its sound is `shift` samples of the clip late.
+    """`count` frames of a clip of `length` frames, played `speed` times as fast from frame `start`, or
+    an earlier one if the clip is too short; its audio is `shift` samples of the clip late.
 
-    Where the clip ends before the shifted sound does, the sound stays in time.
+    The shift is ignored where the clip does not contain the shifted audio.
     """
     span = min(length, math.ceil(count * speed))
     start = min(start, length - span)
@@ -204,7 +205,7 @@ def as_item(mixture: Mixture, mixed: Mixed, blind: list[bool]) -> Item:
 
 
 def collate_mixtures(items: list[Item], seeds: list[int]) -> dict[str, Any]:
-    """Items of S voices -> a batch, padded to the longest; `frames` (B,) are true frames of video."""
+    """A batch of items of S speakers, padded to the longest; `frames` (B,) are valid video frames."""
     frames = [item["valid"].shape[1] for item in items]
     longest = max(frames)
 

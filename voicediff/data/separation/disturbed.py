@@ -1,4 +1,4 @@
-"""The mixtures of a list with every video disturbed in one way: what robustness is measured on."""
+"""The mixtures of a list under one disturbance of all videos, for measuring robustness."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Fault = Callable[
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to disturb all videos of a list, from their beginning to their end.
+    """One disturbance of all videos of a list, over their whole length.
 
     Attributes:
-        fault: what happens to the mouths, None for nothing.
-        shift: frames of 40 ms by which the picture comes later than the sound.
-        face: whether there is a picture of the face.
+        fault: disturbance of the mouth crops, or None.
+        shift: frames of 40 ms by which the video is late.
+        face: whether there is an image of the face.
     """
 
     name: str
@@ -57,9 +57,9 @@ CONDITIONS = (
 
 
 class DisturbedMixtures(ListedMixtures):
-    """The mixtures of a list under a condition; sounds are the same in all.
+    """The mixtures of a list under a condition, with unchanged audio.
 
-    What is drawn (which frame is frozen, where the box lies) follows seed, mixture and voice.
+    Random choices (the frozen frame, the place of the box) follow from seed, mixture and speaker.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class DisturbedMixtures(ListedMixtures):
 
     def item(self, index: int, seed: int) -> Item:
         item, condition = super().item(index, seed), self.condition
-        for voice, source in enumerate(self.mixtures[index].sources):
-            mouth, valid = item["mouth"][voice], item["valid"][voice]
+        for speaker, source in enumerate(self.mixtures[index].sources):
+            mouth, valid = item["mouth"][speaker], item["valid"][speaker]
             if condition.shift:
                 clip = self.clips[source.clip]
                 mouth, valid = shown_late(
@@ -79,23 +79,22 @@ class DisturbedMixtures(ListedMixtures):
                 )
             if condition.fault is not None:
                 draw = np.random.default_rng(
-                    item_seed(self.seed, condition.name, item["utt"], voice)
+                    item_seed(self.seed, condition.name, item["utt"], speaker)
                 )
                 mouth, valid = condition.fault(mouth, valid, slice(None), draw)
-            item["mouth"][voice], item["valid"][voice] = mouth, valid
+            item["mouth"][speaker], item["valid"][speaker] = mouth, valid
             if not condition.face:
-                item["face"][voice] = 0
-            item["blind"][voice] = not valid.any()
+                item["face"][speaker] = 0
+            item["blind"][speaker] = not valid.any()
         return item
 
 
 def shown_late(
     path: str | Path, start: int, count: int, length: int, shift: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mouths (count, 96, 96) and validity (count,) that are shown `shift` frames late (or early).
+    """Mouths (count, 96, 96) and validity (count,) `shift` frames late (or early).
 
-    Before the clip of `length` frames begins, and after it ends, a player shows its first and last
-    frame, and so does this.
+    Beyond the ends of the clip of `length` frames the first or last frame is repeated.
     """
     frames = np.clip(np.arange(start - shift, start - shift + count), 0, length - 1)
     first = int(frames[0])

@@ -1,4 +1,4 @@
-"""Corpora of talking faces as they lie on the disk: LRS3, VoxCeleb2, GRID."""
+"""Corpora of talking faces in their published layouts: LRS3, VoxCeleb2, GRID."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Talk:
     """One clip of one person.
 
     Attributes:
-        id: begins with the speaker, without white space.
+        id: starts with the speaker; without white space.
         split: "train", "dev" or "test".
-        video: the file with the picture (or `.npz`, ready features).
-        audio: the file with the sound, None where it is in `video`.
-        boxes: where the mouth is known from: "sidecar", "track" (a face track) or "detector".
-        gender: "m", "f" or "" where not known.
+        video: the video file (or `.npz`, prepared features).
+        audio: the audio file, None if `video` contains it.
+        boxes: source of the mouth positions: "sidecar", "track" (a face track) or "detector".
+        gender: "m", "f" or "" (unknown).
     """
 
     id: str
@@ -83,10 +83,10 @@ def read_lrs3(root: str | Path, dev_share: float = 0.05, seed: int = 0) -> Found
 
 
 def read_vox2(root: str | Path, dev_share: float = 0.02, seed: int = 0) -> Found:
-    """VoxCeleb2: `[dev|test/]mp4/<speaker>/<video>/<clip>.mp4`, sound in `wav|m4a|aac/` beside `mp4/`.
+    """VoxCeleb2: `[dev|test/]mp4/<speaker>/<video>/<clip>.mp4`, audio in `wav|m4a|aac/` next to `mp4/`.
 
     Without `dev/` and `test/` a twentieth of the speakers is the test set. Genders are read from
-    `vox2_meta.csv` where it lies in the root.
+    `vox2_meta.csv` in the root, if present.
     """
     root = _existing(root)
     talks, problems = [], []
@@ -101,7 +101,7 @@ def read_vox2(root: str | Path, dev_share: float = 0.02, seed: int = 0) -> Found
             sound = _sound_of(folder, place)
             if sound is None:
                 problems.append(
-                    Problem(video, "has no sound of the same name in wav/, m4a/ or aac/")
+                    Problem(video, "has no audio file of the same name in wav/, m4a/ or aac/")
                 )
                 continue
             name = "-".join(place.with_suffix("").parts)
@@ -122,8 +122,8 @@ def read_grid(
     """GRID: `<speaker>/**/<clip>.mpg`, or clips alone; `<clip>.align` gives the words where found.
 
     Args:
-        speakers: clip name -> speaker, for clips that do not lie in their speaker's folder (without
-            it such a clip is taken for a person of its own).
+        speakers: clip name -> speaker, for clips outside of their speaker's folder (without
+            it each such clip counts as a speaker).
     """
     root = _existing(root)
     talks, problems = [], []
@@ -145,7 +145,7 @@ def read_grid(
 def split_by_speaker(
     talks: Iterable[Talk], dev_share: float, test_share: float, seed: int
 ) -> list[Talk]:
-    """Clips without a split get one by speaker; clips of "train" give `dev_share` to dev."""
+    """Assign clips without a split by speaker; `dev_share` of the speakers of "train" become dev."""
     talks = list(talks)
     free = {t.speaker for t in talks if t.split == ""}
     test = _share(free, test_share, seed)
@@ -163,7 +163,7 @@ def split_by_speaker(
 def assigned(talks: Iterable[Talk], splits: Mapping[str, str]) -> list[Talk]:
     """Clips with the split that `splits` gives their speaker, or "*" all others.
 
-    Raises DataError for a speaker that is not there and a split that does not exist.
+    Raises DataError for an unknown speaker or split.
     """
     talks = list(talks)
     unknown = set(splits) - {t.speaker for t in talks} - {"*"}
@@ -188,7 +188,7 @@ def _existing(root: str | Path) -> Path:
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Files below the folder in a fixed order, without hidden (unfinished) ones.
 
-    Ready features (`.npz`) count where there is no video of the same name.
+    Prepared features (`.npz`) are used where there is no video of the same name.
     """
     found = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
     files = {p for p in found if p.is_file() and not p.name.startswith(".")}
@@ -202,7 +202,7 @@ def _require_any(talks: list, problems: list, root: Path, layout: str) -> None:
 
 
 def _share(speakers: set[str], share: float, seed: int) -> set[str]:
-    """A share of the speakers, at least two where there are six, the same for the same seed."""
+    """A random share of the speakers by seed, at least two of six or more."""
     order = sorted(speakers, key=lambda name: (item_seed(seed, name), name))
     least = min(2, len(order) // 3)
     return set(order[: max(least, round(share * len(order)))])

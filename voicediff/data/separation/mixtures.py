@@ -1,4 +1,4 @@
-"""Mixtures of talking people: drawn at random in training, from fixed, hashed lists otherwise."""
+"""Mixtures of talking people: random ones for training, fixed lists with a hash otherwise."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from voicediff.video.constants import HOP
 
 SAME_VOICE, SAME_GENDER, OTHER_GENDER = "same-voice", "same-gender", "different-gender"
 OTHER_VOICE = "different-voice"  # where genders are not known
-ALONE = "one-voice"  # in noise: speech enhancement
+ALONE = "one-voice"  # one speaker in noise: speech enhancement
 PAIRS = (OTHER_GENDER, SAME_GENDER, SAME_VOICE)
 _PEAK = 0.9  # of full scale, of the mixture
-_ATTEMPTS = 20  # to find a mixture that is not in the list yet
+_ATTEMPTS = 20  # to find a mixture that the list does not contain
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Protocol:
 
     Attributes:
         frames: length in frames of 40 ms.
-        level: dB; the first source's level relative to the others is drawn from +-level.
-        first: take the clips from their beginning, else from anywhere.
-        pairs: kinds of pairs, taken in turn.
+        level: dB; the first source's level relative to the others is uniform in +-level.
+        first: clips start at their beginning, else at a random frame.
+        pairs: kinds of pairs, which alternate.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Protocol:
 
 
 PROTOCOLS = {
-    # ours: also two clips of the same person, which only the lips can tell apart
+    # also two clips of the same person, which only the lips distinguish
     "own": Protocol("own", 51, 5.0, False, PAIRS),
     # AVDiffuSS (Lee et al. 2024): equal standard deviation, the first 2.04 s
     "avdiffuss": Protocol("avdiffuss", 51, 0.0, True, (OTHER_VOICE,)),
@@ -54,7 +54,7 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What drawing needs to know of a clip: `frames` is its length, `gender` "m", "f" or ""."""
+    """A clip as a source of mixtures: `frames` is its length, `gender` "m", "f" or "" (unknown)."""
 
     id: str
     speaker: str
@@ -64,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """One voice of a mixture: frames from `start` on; dB after normalisation to standard deviation 1."""
+    """One source of a mixture: first frame, and gain in dB after normalisation to unit variance."""
 
     clip: str
     start: int
@@ -73,12 +73,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture before it is made.
+    """The description of a mixture.
 
     Attributes:
         pair: "same-voice", "same-gender", "different-gender", "different-voice" (genders unknown), or
             "one-voice".
-        noise: dB of pink noise relative to the first source, None for none; `seed` makes it.
+        noise: dB of pink noise relative to the first source, None for none; `seed` generates it.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Mixture:
 
 @dataclass
 class Mixed:
-    """A mixture of S voices, T frames, N = 640 T samples.
+    """A mixture of S sources, T frames, N = 640 T samples.
 
     Attributes:
         mixture: (N,) float32, exactly the sum of sources and noise.
@@ -152,9 +152,9 @@ def read_list(path: str | Path) -> MixtureList:
 
 
 class Drawer:
-    """Draws mixtures of one protocol from a set of clips; the same seed gives the same mixture.
+    """Random mixtures of one protocol from a set of clips; the same seed gives the same mixture.
 
-    Clips shorter than the protocol's length are not used: `too_short` names them.
+    Clips shorter than the protocol's length are not used; their names are in `too_short`.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Drawer:
         speakers: int = 2,
         frames: int | None = None,
     ):
-        """`frames`: another length than the protocol's. One speaker is for noise to be added to."""
+        """frames: replaces the protocol's length. speakers: 1 is for mixtures with noise."""
         if speakers < 1:
             raise ConfigError(f"speakers: a mixture has at least 1, found {speakers}")
         entries = sorted(entries, key=lambda e: e.id)
@@ -207,7 +207,7 @@ class Drawer:
         return 0 if self.protocol.first else int(draw.integers(entry.frames - self.frames + 1))
 
     def _groups(self, pair: str) -> list[list[str]]:
-        """Sets of speakers from which one mixture's may be taken."""
+        """Groups of speakers; those of a mixture are from one group."""
         names = sorted(self._clips)
         if self.speakers == 1 or pair == ALONE:
             return [names] if self.speakers == 1 and pair == ALONE and names else []
@@ -252,9 +252,9 @@ def draw_list(
     seed: int,
     noise: tuple[float, float] | None = None,
 ) -> MixtureList:
-    """A list of `count` mixtures, the protocol's kinds of pairs in turn (as far as possible).
+    """A list of `count` mixtures that alternates the protocol's kinds of pairs (as far as possible).
 
-    No mixture is in it twice: few clips may give a shorter list. Raises DataError for none.
+    Mixtures are unique, so few clips may give a shorter list. DataError for an empty list.
     """
     pairs = [p for p in (*drawer.protocol.pairs, ALONE) if p in drawer.pairs]
     if (
@@ -282,10 +282,10 @@ def draw_list(
 
 
 def mix(mixture: Mixture, clips: Sequence[Clip]) -> Mixed:
-    """Mix clips already cut to the mixture's frames (`read_clip(path, source.start, frames)`).
+    """Mix clips that are cut to the mixture's frames (`read_clip(path, source.start, frames)`).
 
-    Each source is divided by its standard deviation and gets its gain; one factor for all puts
-    the mixture's peak at 0.9 of full scale.
+    Each source is normalised to unit variance and multiplied by its gain; a common factor sets
+    the mixture's peak to 0.9 of full scale.
     """
     sources = np.stack([as_float(clip.audio) for clip in clips])
     if sources.shape != (len(mixture.sources), mixture.frames * HOP):

@@ -1,4 +1,4 @@
-"""From clips on the disk to data folders (stage 1) and to prepared clips (stage 2)."""
+"""Data folders of clips (stage 1) and prepared clips (stage 2)."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from voicediff.video.faces import (
 )
 from voicediff.video.reading import read_recording
 
-_LEAST_SEEN = 0.5  # share of frames in which the mouth must be found
+_LEAST_DETECTED = 0.5  # share of frames in which the mouth must be detected
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One clip of stage 2: what mixing needs to know, and the file."""
+    """One clip of stage 2: its description for mixing, and its file."""
 
     entry: Entry
     path: Path
 
 
 def frames_of(talk: Talk) -> int | Problem:
-    """How many frames the clip's files promise, from their headers, or what is wrong with them."""
+    """Number of frames according to the headers of the clip's files, or the problem with them."""
     try:
         if talk.video.suffix == ".npz":
             return clip_frames(talk.video)
@@ -65,7 +65,7 @@ def write_talks(folder: str | Path, talks: Iterable[Talk], frames: Mapping[str, 
 
 
 def read_talks(folder: str | Path) -> list[Talk]:
-    """What `write_talks` wrote; the split is the folder's name. Raises DataError."""
+    """Read the folder of `write_talks`; its name is the split. Raises DataError."""
     folder = Path(folder)
     speakers, texts = read_table(folder / "utt2spk"), read_table(folder / "text")
     genders, boxes = read_table(folder / "spk2gender"), read_table(folder / "utt2boxes")
@@ -86,7 +86,7 @@ def read_talks(folder: str | Path) -> list[Talk]:
 
 
 def entries_of(talks: Iterable[Talk], frames: Mapping[str, int]) -> list[Entry]:
-    """The clips as the drawing of mixtures knows them."""
+    """The clips as sources of mixtures."""
     return [Entry(t.id, t.speaker, t.gender, frames[t.id]) for t in talks]
 
 
@@ -94,19 +94,19 @@ def extract(talk: Talk, boxes: str = "auto", yunet: str | None = None) -> Clip:
     """Read the clip and cut mouth and face.
 
     Args:
-        boxes: "sidecar", "track", "detector", or "auto": what stage 1 found out.
+        boxes: "sidecar", "track", "detector", or "auto": the result of stage 1.
         yunet: model file of the YuNet detector.
 
-    Raises DataError for what cannot be read, and where the mouth is seen in less than half of the
-    frames.
+    Raises DataError for files that cannot be read, and where the mouth is detected in less than
+    half of the frames.
     """
     recording = read_recording(talk.video, talk.audio)
     frames = recording.frames
     mouth, face = _boxes(talk, frames, talk.boxes if boxes == "auto" else boxes, yunet)
     mouth = Boxes(mouth.boxes, mouth.valid & recording.shown)
-    if mouth.valid.mean() < _LEAST_SEEN:
+    if mouth.valid.mean() < _LEAST_DETECTED:
         raise DataError(
-            f"{talk.video}: the mouth is seen in {mouth.valid.mean():.0%} of the frames only; "
+            f"{talk.video}: the mouth is detected in only {mouth.valid.mean():.0%} of the frames; "
             f"give boxes in {sidecar_of(talk.video).name} or leave the clip out"
         )
     face = Boxes(face.boxes, face.valid & recording.shown)
@@ -118,7 +118,7 @@ def extract(talk: Talk, boxes: str = "auto", yunet: str | None = None) -> Clip:
 def prepare(
     talk: Talk, folder: str | Path, boxes: str = "auto", yunet: str | None = None
 ) -> Prepared | Problem:
-    """Extract a clip to `<folder>/<id>.npz` unless it is there; ready features stay where they are."""
+    """Extract a clip to `<folder>/<id>.npz` unless it exists; prepared features are not copied."""
     target = Path(folder) / f"{talk.id}.npz"
     try:
         if talk.video.suffix == ".npz":
@@ -142,7 +142,7 @@ def write_prepared(folder: str | Path, clips: Iterable[Prepared]) -> None:
 
 
 def read_prepared(folder: str | Path) -> dict[str, Prepared]:
-    """What `write_prepared` wrote, by id. Raises DataError."""
+    """Read the folder of `write_prepared`: clips by id. Raises DataError."""
     folder = Path(folder)
     speakers, genders = read_table(folder / "utt2spk"), read_table(folder / "spk2gender")
     frames = read_table(folder / "utt2frames")
@@ -167,12 +167,12 @@ def _boxes(talk: Talk, frames: np.ndarray, how: str, yunet: str | None) -> tuple
 
 
 def _seconds(path: Path, kind: str) -> float:
-    """Length of the first stream of a kind as the header says it."""
+    """Duration of the first stream of a kind according to the header."""
     try:
         with av.open(str(path)) as container:
             streams = getattr(container.streams, kind)
             if not streams:
-                raise DataError(f"{path}: has no {'sound' if kind == 'audio' else 'video'}")
+                raise DataError(f"{path}: has no {kind}")
             stream = streams[0]
             if stream.duration is not None and stream.time_base is not None:
                 return float(stream.duration * stream.time_base)
