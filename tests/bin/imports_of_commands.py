@@ -1,11 +1,11 @@
-"""Run commands in forked processes; say of each which packages it has imported.
+"""Run commands in forked processes and list the packages that each has imported.
 
 Argument: a JSON list of entries {"command": [...]} with, optionally,
     prelude: a module imported before forking; consecutive entries share the time it takes.
     modules: imported in the place of running a command.
     missing: a package that cannot be found.
     broken: a package whose import raises OSError, as a library that does not load.
-Prints a JSON list of {"status", "said" (standard error), "packages"}.
+Prints a JSON list of {"status", "stderr" (standard error), "packages"}.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from voicediff.optional import PACKAGES
 
 
 class Obstacle:
-    """Finds `package` first, and fails: as if it were not there, or were there and not loadable."""
+    """Finds `package` first and fails, as if it were missing or could not be loaded."""
 
     def __init__(self, package: str, missing: bool):
         self.package, self.missing = package, missing
@@ -74,11 +74,11 @@ def act(entry: dict) -> int:
 
 
 def in_a_fork(entry: dict) -> dict:
-    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as result:
+    with tempfile.TemporaryFile("w+") as stderr, tempfile.TemporaryFile("w+") as result:
         child = os.fork()
         if child == 0:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os.dup2(said.fileno(), 2)
+            os.dup2(stderr.fileno(), 2)
             try:
                 status = act(entry)
                 packages = sorted(set(PACKAGES) & set(sys.modules))
@@ -90,10 +90,10 @@ def in_a_fork(entry: dict) -> dict:
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
-        said.seek(0)
+        stderr.seek(0)
         result.seek(0)
         answer = json.loads(result.read() or '{"status": null, "packages": []}')
-        return {**answer, "said": said.read()}
+        return {**answer, "stderr": stderr.read()}
 
 
 def run_all(entries: list[dict]) -> list[dict]:

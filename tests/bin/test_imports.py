@@ -43,7 +43,7 @@ SING = ["sing", "song.mid", "-o", "song.wav"]
 SCORE = ["score", "--decoded", "a", "--data", "a", "--dump", "a"]
 REPORT = ["report", "--model", "a", "--data", "a"]
 SEPARATE = ["separate", "a.mp4", "--model", "a", "-o", "a"]
-NEEDED = {  # package: a command that cannot do without, and whether torch is imported before
+NEEDED = {  # package: a command that needs it, and whether torch is imported before
     "numpy": (["lint", "song.mid"], False),
     "mido": (["lint", "song.mid"], False),
     "yaml": (["lint", "song.mid"], False),
@@ -69,7 +69,7 @@ BROKEN = ("numpy", "torch", "soundfile", "cv2", "accelerate", "matplotlib")
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What the commands of all tests did, in one process that imports torch once."""
+    """Results of the commands of all tests, from one process that imports torch once."""
     folder = tmp_path_factory.mktemp("imports")
     entries = {**parsing(), **obstacles(torch=False), **runs(folder), **obstacles(torch=True)}
     done = subprocess.run(
@@ -127,13 +127,13 @@ def obstacles(torch: bool) -> dict[str, dict]:
 def test_help_and_wrong_arguments_import_no_package(command, results):
     for arguments, status in (("--help", 0), ("--wrong", 2)):
         found = results[f"{command} {arguments}"]
-        assert found["status"] == status, found["said"]
+        assert found["status"] == status, found["stderr"]
         assert set(found["packages"]) == HELP.get(command, set())
 
 
 @pytest.mark.parametrize("command", USED)
 def test_a_command_imports_the_packages_it_uses_and_no_other(command, results):
-    assert results[command]["status"] == 0, results[command]["said"]
+    assert results[command]["status"] == 0, results[command]["stderr"]
     assert set(results[command]["packages"]) == USED[command]
 
 
@@ -143,7 +143,7 @@ def test_a_missing_package_is_one_line_with_the_command_that_installs_it(package
     entry = PACKAGES[package]
     cure = f"'voicediff[{entry.extra}]'" if entry.extra else entry.distribution
     expected = f"package {package} is not installed; pip install {cure}\n"
-    assert found["said"] == f"voicediff {NEEDED[package][0][0]}: {expected}"
+    assert found["stderr"] == f"voicediff {NEEDED[package][0][0]}: {expected}"
     assert found["status"] == 2
 
 
@@ -152,11 +152,11 @@ def test_a_package_that_cannot_be_loaded_is_one_line_with_its_version(package, r
     found = results[f"{package} broken"]
     distribution = PACKAGES[package].distribution
     version = importlib.metadata.version(distribution)
-    assert found["said"].startswith(
+    assert found["stderr"].startswith(
         f"voicediff {NEEDED[package][0][0]}: package {package} {version} cannot be loaded "
         f"(libexample.so.1: undefined symbol); pip install --upgrade --force-reinstall {distribution}"
     )
-    assert found["said"].count("\n") == 1 and found["status"] == 2
+    assert found["stderr"].count("\n") == 1 and found["status"] == 2
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -36,7 +36,7 @@ def test_help_names_every_command_and_imports_no_torch():
 
 
 @pytest.mark.parametrize("command", ["list", "check", "train"])
-def test_help_of_a_command_tells_its_options(command, capsys):
+def test_help_of_a_command_lists_its_options(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
@@ -58,8 +58,8 @@ def test_old_names_of_options_are_answered_with_the_new_ones(capsys):
     for command, names in RENAMED.items():
         for old, new in names.items():
             assert main([command, f"{old}=1"]) == 2
-            said = capsys.readouterr().err
-            assert said == f"voicediff {command}: {old}: this option is called {new} now\n"
+            message = capsys.readouterr().err
+            assert message == f"voicediff {command}: {old}: this option is called {new} now\n"
             assert new in main_options(command) and old not in main_options(command)
 
 
@@ -109,12 +109,12 @@ def test_an_unknown_command_is_refused_with_the_choices(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["trian"])
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert "invalid choice: 'trian'" in said and "train" in said
+    message = capsys.readouterr().err
+    assert "invalid choice: 'trian'" in message and "train" in message
 
 
 @pytest.mark.parametrize(
-    "error, status, said",
+    "error, status, message",
     [
         (ConfigError("here: wrong"), 2, "voicediff list: here: wrong\n"),
         (DataError("two\nlines"), 2, "voicediff list: two lines\n"),
@@ -127,14 +127,14 @@ def test_an_unknown_command_is_refused_with_the_choices(capsys):
         (KeyboardInterrupt(), 130, ""),
     ],
 )
-def test_what_is_the_users_to_mend_is_one_line(monkeypatch, capsys, error, status, said):
+def test_mistakes_of_the_user_are_one_line(monkeypatch, capsys, error, status, message):
     def run(args) -> None:
         raise error
 
     command = SimpleNamespace(run=run, add_arguments=lambda parser: None, __doc__="")
     monkeypatch.setattr(program.importlib, "import_module", lambda name: command)
     assert main(["list"]) == status
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == message
 
 
 def test_a_defect_of_the_program_keeps_its_traceback(monkeypatch):

@@ -1,4 +1,4 @@
-"""`voicediff sing` as a musician calls it, with a small model whose weights are random."""
+"""`voicediff sing`, with a small model with random weights."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_a_phrase_is_sung_anew_and_the_rest_is_kept(model, song):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--keep", "take.wav", "--from", "1"], "need both --from S and --to S"),
         (["--from", "1", "--to", "2"], "need both --from S and --to S"),
@@ -81,13 +81,13 @@ def test_a_phrase_is_sung_anew_and_the_rest_is_kept(model, song):
         (["--shallow", "0.9"], "at most 0.7, found 0.9"),
     ],
 )
-def test_mistaken_options_are_said(model, song, capsys, options, said):
+def test_mistaken_options_are_one_line(model, song, capsys, options, message):
     files = ["sing", str(song / "song.mid"), "--lyrics", str(song / "words.txt")]
     assert main([*files, "--model", str(model), "-o", str(song / "song.wav"), *options]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_words_with_numbers_are_sung_as_is_said(model, song, capsys):
+def test_numbers_in_lyrics_are_printed_as_they_are_sung(model, song, capsys):
     (song / "words.txt").write_text("곰 3마리\n", encoding="utf-8")
     files = ["sing", str(song / "song.mid"), "--lyrics", str(song / "words.txt"), "--steps", "0"]
     files += ["--model", str(model), "-o", str(song / "song.wav"), "--pronouncer", "rules"]

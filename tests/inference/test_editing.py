@@ -21,7 +21,7 @@ def pieces(samples, size=5000):
     return [np.zeros(min(size, samples - i), np.float32) for i in range(0, samples, size)]
 
 
-def test_kept_samples_stand_in_their_place_and_all_else_is_new(take):
+def test_kept_samples_are_copied_and_the_rest_is_new(take):
     recording = Recording(take, SPEC, [(0.5, 1.0)], fade=0.02)
     wav = np.concatenate(list(recording.restored(pieces(3 * RATE))))
     assert len(wav) == 3 * RATE
@@ -47,7 +47,7 @@ def test_a_replaced_stretch_leaves_the_rest_up_to_both_ends(take, tmp_path):
     np.testing.assert_allclose(wav[-1000:], take[-1000:], atol=1e-4)
 
 
-def test_windows_show_the_mel_that_is_kept(take):
+def test_windows_contain_the_kept_mel(take):
     recording = Recording(take, SPEC, [(0.5, 1.0)])
     kept = recording.window(30, 64)
     mel = log_mel(torch.from_numpy(take), SPEC)
@@ -58,7 +58,7 @@ def test_windows_show_the_mel_that_is_kept(take):
 
 
 @pytest.mark.parametrize(("start", "stop"), [(1.0, 0.5), (-1.0, 1.0), (0.5, 2.5)])
-def test_a_stretch_outside_of_the_take_is_refused(take, tmp_path, start, stop):
+def test_a_part_outside_of_the_take_is_refused(take, tmp_path, start, stop):
     write_wav(tmp_path / "take.wav", take, RATE)
     with pytest.raises(ConfigError, match=r"not a part of .*take.wav \(2.00 s\)"):
         Recording.read(tmp_path / "take.wav", SPEC, start, stop, inside=True)

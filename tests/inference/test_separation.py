@@ -27,7 +27,7 @@ class Answer:
 
 
 class BrightnessTask(torch.nn.Module):
-    """A voice is the mixture times the brightness of its mouth, frame by frame, plus some noise."""
+    """A track is the mixture times the brightness of its mouth, frame by frame, plus some noise."""
 
     def __init__(self, noisy=0.0):
         super().__init__()
@@ -64,7 +64,7 @@ def test_tracks_are_as_long_as_the_mixture_and_chunks_stay_short(seconds):
     assert task.largest <= 100
 
 
-def test_chunks_join_without_a_trace_noise_included():
+def test_overlapping_chunks_agree_including_noise():
     talk = scene(20.0)
     task = BrightnessTask(noisy=0.1)
     cut = SceneSeparator(task, None, longest=3.0, overlap=0.6).tracks(talk)
@@ -72,14 +72,14 @@ def test_chunks_join_without_a_trace_noise_included():
     np.testing.assert_allclose(cut, whole, atol=1e-6)
 
 
-def test_voices_have_noises_of_their_own():
+def test_each_track_has_its_own_noise():
     talk = scene(2.0)
     talk.mixture[:] = 0
     first, second = SceneSeparator(BrightnessTask(noisy=1.0), None).tracks(talk)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.2
 
 
-def test_where_the_video_ends_early_mouths_count_as_not_seen():
+def test_where_the_video_ends_early_mouths_count_as_not_visible():
     talk = scene(3.0, video=50)
     tracks = SceneSeparator(BrightnessTask(), None).tracks(talk)
     assert np.abs(tracks[:, : 50 * HOP]).max() > 0
@@ -96,7 +96,7 @@ def test_tracks_and_residual_are_the_mixture():
     ]
 
 
-def test_consistent_tracks_alone_are_the_mixture():
+def test_with_shared_residual_the_tracks_sum_to_the_mixture():
     talk = scene(9.0)
     tracks = SceneSeparator(BrightnessTask(), None, longest=4.0, share_residual=True).tracks(talk)
     np.testing.assert_allclose(tracks.sum(0), talk.mixture, atol=1e-6)
@@ -104,10 +104,12 @@ def test_consistent_tracks_alone_are_the_mixture():
 
 def test_a_silent_track_gets_no_share():
     voices = np.stack((np.ones(10), np.zeros(10))).astype(np.float32)
-    np.testing.assert_allclose(with_shared_residual(voices, np.full(10, 3.0)), [[3.0] * 10, [0.0] * 10])
+    np.testing.assert_allclose(
+        with_shared_residual(voices, np.full(10, 3.0)), [[3.0] * 10, [0.0] * 10]
+    )
 
 
-def test_a_voice_alone_is_as_sure_as_its_draws_agree():
+def test_confidence_of_one_track_is_the_agreement_of_its_samples():
     draw = np.random.default_rng(0)
     voice = draw.standard_normal(50000)
     half = voice + draw.standard_normal((3, 50000))
@@ -121,7 +123,7 @@ def test_a_voice_alone_is_as_sure_as_its_draws_agree():
     assert np.isnan(confidence(np.zeros((3, 1, 100))))
 
 
-def test_nobody_is_sure_of_a_track_that_is_anothers_too():
+def test_confidence_of_equal_tracks_is_zero():
     one, two = np.random.default_rng(0).standard_normal((2, 50000))
     mixture = one + two
 
@@ -138,7 +140,7 @@ def test_nobody_is_sure_of_a_track_that_is_anothers_too():
     np.testing.assert_allclose(sure(one, 0 * one), [1, np.nan])
 
 
-def test_draws_that_differ_lower_the_confidence_in_what_is_distinct():
+def test_samples_that_differ_lower_the_confidence_of_distinct_tracks():
     draw = np.random.default_rng(0)
     one, two = draw.standard_normal((2, 50000))
     noisy = np.stack([one, two]) + draw.standard_normal((4, 2, 50000))
@@ -165,22 +167,24 @@ def test_confidence_is_that_of_the_chunks():
     assert all((c.values < 1e-6).all() for c in together.confidences)
 
 
-def test_what_is_heard_does_not_depend_on_the_number_of_samples():
+def test_the_tracks_do_not_depend_on_the_number_of_samples():
     talk, task = scene(5.0), BrightnessTask(noisy=0.3)
     one, three = (SceneSeparator(task, None, samples=n).tracks(talk) for n in (1, 3))
     np.testing.assert_array_equal(one, three)
 
 
-def test_progress_adds_up_to_the_talk():
+def test_progress_adds_up_to_the_recording():
     seconds = []
     list(
-        SceneSeparator(BrightnessTask(), None, longest=4.0, progress=seconds.append).pieces(scene(17.0))
+        SceneSeparator(BrightnessTask(), None, longest=4.0, progress=seconds.append).pieces(
+            scene(17.0)
+        )
     )
     assert len(seconds) > 3 and sum(seconds) == pytest.approx(17.0, abs=0.04)
 
 
-def test_memory_does_not_grow_with_the_talk(tmp_path):
-    """Sound and video lie on the disk; what is held at once is a chunk."""
+def test_memory_does_not_grow_with_the_recording(tmp_path):
+    """Sound and video are on disk; one chunk is in memory at a time."""
     peaks = []
     for number, seconds in enumerate((70, 210)):
         frames = seconds * 25
@@ -209,8 +213,8 @@ def test_files_that_would_clip_are_turned_down_alike(tmp_path):
     np.testing.assert_allclose(rest, [0.1 * gain, 0.0], atol=1e-4)
 
 
-def test_who_takes_no_part_is_silent_and_leaves_all_to_the_residual():
-    """The voice fades within 10 ms; chunks agree on where."""
+def test_people_who_take_no_part_are_silent_and_the_residual_has_the_rest():
+    """The track fades within 10 ms; chunks agree on where."""
     talk = scene(9.0)
     there = np.ones((2, talk.frames), bool)
     there[0, 40:120] = False
@@ -226,7 +230,7 @@ def test_who_takes_no_part_is_silent_and_leaves_all_to_the_residual():
     np.testing.assert_allclose(voices.sum(0) + residual, talk.mixture, atol=1e-6)
 
 
-def test_a_chunk_without_anybody_costs_nothing_and_voices_keep_their_noise():
+def test_a_chunk_without_people_needs_no_network_and_tracks_keep_their_noise():
     class Counting(BrightnessTask):
         asked = 0
 
@@ -246,7 +250,7 @@ def test_a_chunk_without_anybody_costs_nothing_and_voices_keep_their_noise():
     assert not half[0].any()
 
 
-def test_consistent_tracks_share_among_those_who_are_there():
+def test_the_residual_is_shared_among_the_people_who_take_part():
     talk = scene(4.0)
     there = np.ones((2, talk.frames), bool)
     there[0, 50:] = False

@@ -18,7 +18,7 @@ SPEC = MelSpec()
 
 
 class HummingTask(torch.nn.Module):
-    """Says the noise it was given as mel, and remembers how many frames it was asked for."""
+    """Returns its noise as the mel, and stores the numbers of frames it was asked for."""
 
     def __init__(self):
         super().__init__()
@@ -64,7 +64,7 @@ def test_windows_cover_with_the_overlap_and_stay_short(length):
     assert all(b[0] <= a[1] - min(80, length) for a, b in itertools.pairwise(windows))
 
 
-def test_windows_of_one_noise_join_without_a_trace():
+def test_windows_of_one_noise_agree():
     task = HummingTask()
     score = song([(i * 0.5, i * 0.5 + 0.5) for i in range(80)], 40.0)
     short = SongRenderer(task, None, Counting(), longest=8.0)

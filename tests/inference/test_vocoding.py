@@ -1,4 +1,4 @@
-"""Which vocoder: by name, by folder, a model's own; and the choice between several."""
+"""Vocoders by name, by folder, a model's own; and the choice between several."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_a_model_keeps_a_whole_copy_of_its_vocoder(neural, tmp_path):
     assert find_vocoder("neural", SPEC, moved).title == "neural"
 
 
-def test_mels_that_it_does_not_read_are_refused_with_the_settings_that_differ(tmp_path):
+def test_other_mel_descriptions_are_refused_with_the_fields_that_differ(tmp_path):
     other = trained(tmp_path / "other", fmax=11000.0, n_mels=100)
     with pytest.raises(DataError, match=r"n_mels 100 against 80, fmax 11000 against 8000"):
         find_vocoder(str(other), SPEC)
@@ -89,15 +89,15 @@ def test_imported_weights_are_a_vocoder_as_well(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "said"),
+    ("name", "error", "message"),
     [
         ("grifin_lim", ConfigError, "did you mean 'griffin_lim'"),
         ("exp/nothing", DataError, "no such folder"),
         ("neural", ConfigError, "has no vocoder of its own"),
     ],
 )
-def test_mistaken_names_are_said(tmp_path, name, error, said):
-    with pytest.raises(error, match=said):
+def test_mistaken_names_are_one_line(tmp_path, name, error, message):
+    with pytest.raises(error, match=message):
         find_vocoder(name, SPEC, tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_the_best_is_better_on_the_whole_and_nowhere_much_worse():
     assert best(both) == "m"
 
 
-def test_vocode_makes_sound_of_mels_features_and_recordings(neural, tmp_path):
+def test_vocode_reads_mels_features_and_recordings(neural, tmp_path):
     time = np.arange(SPEC.sample_rate // 2) / SPEC.sample_rate
     wav = 0.2 * np.sin(2 * np.pi * 220 * time).astype(np.float32)
     write_wav(tmp_path / "in.wav", wav, SPEC.sample_rate)
@@ -142,16 +142,18 @@ def test_vocode_makes_sound_of_mels_features_and_recordings(neural, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "options", "said"),
+    ("shape", "options", "message"),
     [
         ((80, 30), ["--vocoder", "harmonic"], "needs F0 beside the mel; give --f0"),
         ((100, 30), [], "has shape (100, 30), the vocoder reads mels (80, frames)"),
         (None, [], "no such file"),
     ],
 )
-def test_what_does_not_fit_is_said_and_nothing_is_written(tmp_path, capsys, shape, options, said):
+def test_input_that_does_not_fit_is_one_line_and_nothing_is_written(
+    tmp_path, capsys, shape, options, message
+):
     if shape:
         np.save(tmp_path / "mel.npy", np.zeros(shape, np.float32))
     words = ["vocode", str(tmp_path / "mel.npy"), "-o", str(tmp_path / "out.wav"), *options]
     assert main(words) == 2
-    assert said in capsys.readouterr().err and not (tmp_path / "out.wav").exists()
+    assert message in capsys.readouterr().err and not (tmp_path / "out.wav").exists()

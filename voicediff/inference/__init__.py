@@ -1,1 +1,1 @@
-"""Whole songs and videos of any length."""
+"""Inference on whole songs and recordings of any length; the public Python interface."""

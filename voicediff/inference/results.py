@@ -22,7 +22,7 @@ class Sound:
     """A mono sound.
 
     Attributes:
-        audio: (N,) float32; values beyond [-1, 1] are possible and are turned down when saved.
+        audio: (N,) float32; values beyond [-1, 1] are possible and are scaled down when saved.
         sample_rate: Hz.
     """
 
@@ -34,7 +34,7 @@ class Sound:
         return len(self.audio) / self.sample_rate
 
     def save(self, path: str | Path) -> Path:
-        """Write a 16-bit WAV file, turned down as a whole where it would clip.
+        """Write a 16-bit WAV file, scaled down as a whole where it would clip.
 
         Returns the path. Raises DataError where the file cannot be written.
         """

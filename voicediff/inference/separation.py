@@ -24,6 +24,7 @@ from voicediff.data.separation.dataset import ListedMixtures
 from voicediff.diffusion.guidance import Windows
 from voicediff.diffusion.noise import PlacedNoise, SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
+from voicediff.inference.shards import Shard
 from voicediff.tasks.avss.model import Separated, SpeechSeparation, voice_seeds
 from voicediff.tasks.avss.synchrony import find_lags
 from voicediff.video.constants import FPS, HOP, SAMPLE_RATE
@@ -67,15 +68,15 @@ class Scene:
 
     def video(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Mouths (S, n, 96, 96) and validity (S, n) of frames [start, stop)."""
-        mouths, seen = [], []
+        mouths, visible = [], []
         lags = self.lags or [0] * len(self.mouth)
         for mouth, valid, lag in zip(self.mouth, self.valid, lags, strict=True):
             first, last = max(0, start + lag), max(0, stop + lag)
             missing = min(max(0, -(start + lag)), stop - start)
             missing = (missing, stop - start - missing - len(valid[first:last]))
             mouths.append(np.pad(mouth[first:last], (missing, (0, 0), (0, 0))))
-            seen.append(np.pad(valid[first:last], missing))
-        return np.stack(mouths), np.stack(seen)
+            visible.append(np.pad(valid[first:last], missing))
+        return np.stack(mouths), np.stack(visible)
 
     def valid_frames(self) -> np.ndarray:
         """Where each mouth is visible, (S, T) bool."""
@@ -231,10 +232,10 @@ class SceneSeparator:
 
 
 def batches_of(
-    task: SpeechSeparation, mixtures: ListedMixtures, size: int
+    task: SpeechSeparation, mixtures: ListedMixtures, size: int, shard: Shard = Shard()
 ) -> Iterator[dict[str, Any]]:
-    """The mixtures of a list in batches of at most `size`, on the CPU."""
-    for first in range(0, len(mixtures), size):
+    """The mixtures of a list in batches of at most `size`, on the CPU; those of one job."""
+    for first in shard.of(range(0, len(mixtures), size)):
         indices = range(first, min(first + size, len(mixtures)))
         yield task.collate([mixtures.item(i, 0) for i in indices], [0] * len(indices))
 
@@ -316,7 +317,7 @@ def write_tracks(
 ) -> None:
     """Write each track as a WAV file, and the residual to the file `residual`.
 
-    Where one would clip all are turned down alike, so that they still sum to the mixture. Memory
+    Where one would clip all are scaled down alike, so that they still sum to the mixture. Memory
     does not grow with the length.
     """
     targets = [*paths, *([residual] if residual else [])]

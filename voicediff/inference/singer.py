@@ -26,7 +26,7 @@ from voicediff.text.lyrics import numbers_of
 
 @dataclass(frozen=True)
 class Take:
-    """Seconds [start, stop) of a recording of the song, to be kept or to be sung anew."""
+    """Seconds [start, stop) of a recording of the song, for `keep` or `replace`."""
 
     path: str | Path
     start: float
@@ -161,7 +161,7 @@ class Singer:
         transpose: int = 0,
         tempo: float = 1.0,
     ) -> Score:
-        """The score as it will be sung. Raises DataError in one line where it cannot be."""
+        """The score as it will be sung. Raises DataError in one line for a file that cannot be read."""
         found = score if isinstance(score, Score) else read_score(score, lyrics)
         return found.transpose(transpose).stretch(tempo)
 

@@ -1,4 +1,4 @@
-"""Models that come with the package, so that it sings right after installation; see their cards."""
+"""Models that are part of the package, for use right after installation; see their model cards."""
 
 from pathlib import Path
 
