@@ -89,9 +89,9 @@ class MelSpec:
         """Raise DataError if the settings of `this` (self) and `that` (other) differ."""
         if self.to_dict() == other.to_dict():
             return
-        mine, theirs = asdict(self), asdict(other)
-        differing = [name for name in mine if mine[name] != theirs[name]]
-        pairs = ", ".join(f"{n} {mine[n]:g} against {theirs[n]:g}" for n in differing)
+        own, others = asdict(self), asdict(other)
+        differing = [name for name in own if own[name] != others[name]]
+        pairs = ", ".join(f"{n} {own[n]:g} against {others[n]:g}" for n in differing)
         raise DataError(
             f"mel settings of {this} ({self.hash}) and of {that} ({other.hash}) disagree: {pairs}"
         )

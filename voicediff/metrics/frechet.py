@@ -47,10 +47,10 @@ class PatchFrechet(Metric):
             return {"frechet": nan, "frechet_main": nan, "frechet_fine": nan}
         directions = np.linalg.eigh(reference[1])[1][:, ::-1]  # the largest first
         mean = (reference[0] - generated[0]) @ directions
-        ours, theirs = (directions.T @ c @ directions for c in (reference[1], generated[1]))
+        c, c_generated = (directions.T @ c @ directions for c in (reference[1], generated[1]))
         main = slice(0, self.main)
-        broad = np.square(mean[main]).sum() + _bures(ours[main, main], theirs[main, main])
-        spread = np.sqrt(np.maximum(np.stack((np.diag(ours), np.diag(theirs))), 0))
+        broad = np.square(mean[main]).sum() + _bures(c[main, main], c_generated[main, main])
+        spread = np.sqrt(np.maximum(np.stack((np.diag(c), np.diag(c_generated))), 0))
         fine = np.square(mean[self.main :]).sum()
         fine += np.square(spread[0] - spread[1])[self.main :].sum()
         return {

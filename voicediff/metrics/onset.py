@@ -29,7 +29,7 @@ class OnsetError(Metric):
     def measure(self, pair: Pair) -> np.ndarray:
         rate = pair.spec.frame_rate
         reach = round(self.reach * rate)
-        ours, theirs = (
+        reference, generated = (
             np.pad(_rise(x.wav_mel), (2 * reach, 2 * reach + 1))
             for x in (pair.reference, pair.generated)
         )
@@ -39,8 +39,8 @@ class OnsetError(Metric):
             if note.slur or not 0 <= frame < pair.generated.frames:
                 continue
             middle = frame + 2 * reach
-            template = ours[middle - reach : middle + reach + 1]
-            searched = theirs[middle - reach - reach // 2 : middle + reach + reach // 2 + 1]
+            template = reference[middle - reach : middle + reach + 1]
+            searched = generated[middle - reach - reach // 2 : middle + reach + reach // 2 + 1]
             errors.append(abs(_delay(template, searched)) / rate)
         return np.array(errors)
 

@@ -115,7 +115,7 @@ class SoundDataset(Dataset):
         return stretched(part, frames * self.spec.hop)
 
     def _sound(self, index: int) -> tuple[np.ndarray, int]:
-        """The utterance as int16 at its original rate: speeds below 1 need the bands above ours."""
+        """The utterance as int16 at its original rate: speeds below 1 need the higher bands."""
         entry = self.entries[index]
         if "wav" not in entry:
             raise DataError(

@@ -58,7 +58,7 @@ INSERTION = """
 ^일~연대 ^육~연대 한국~요리 부엌~일 색~유리 짓~이기 짓~이겨 헛~일
 """
 
-#: article 15: a word that has its own meaning follows
+#: article 15: an independent word follows
 APART_WORDS = """
 ^젖|어미 ^맛|없 ^멋|없 겉|옷 윗|옷 웃|옷 홑|옷 헛|웃음 값|어치 값|있 ^맛|있 ^멋|있 첫|인상 첫|아이 첫|아기 첫|아들 첫|얼굴 끝|없 빛|없
 덧|없 뜻|없 숲|안 옷|안 몇|월 몇|인 몇|울 팥|알 꽃|안 꽃|위 꽃|아래 무릎|위 무릎|아래 닭|앞 곧|이어 맏|형 맏|아들 밭|아래 부엌|안
@@ -70,7 +70,7 @@ NASALS = """
 정신*력 순간*력 출연*료
 """
 
-#: what may stand after an entry that is not at the beginning of a word
+#: particles that may follow an entry that is not at the beginning of a word
 MAY_FOLLOW = tuple(
     "이 가 을 를 은 는 에 의 도 만 과 와 로 으로 처럼 같 마다 까지 부터 보다 하 한 들 나 야 여 아 께 조차 마저".split()
 )
@@ -94,17 +94,17 @@ STEMS = {
     "참": "고 다 지 게 던 도록 거나 거든 더 자",
     "삶": "고 다 지 게 던 거나 거든",
 }
-#: the same letters as nouns: a report, a reference, a detective's word and so on
+#: nouns that look like stem and ending: a report, a reference and so on
 NOT_STEMS = "신고하 신고서 신고식 신고를 신고가 참고하 참고서 참고로 참고인 감지하 감지기 감지된 감다운 남다른 남다르 심지어 담지체".split()
-#: article 29: verbs after 못 without a blank; other vowels after it are particles of a nail, 못이
+#: article 29: verbs after 못 without a blank; 못 (nail) with a particle, as 못이, has no insertion
 VERBS_AFTER_NOT = "잊 이루 이룰 이룬 이뤄 이기 이겨 읽 입".split()
-#: what may stand before a short stem inside its word
+#: prefixes that may precede a short stem within its word
 STEM_PREFIXES = "휘 되 가슴 갈아 주워 쓸어 옭아 살아 뛰어 타 넘어 눈 늘 받아 본".split()
 
 #: article 11: stems that end in ㄺ, which is [ㄹ] before ㄱ
 STEMS_RG = frozenset("맑밝읽늙굵긁묽얽붉낡갉옭")
 
-#: article 27: the future modifier; syllables that end one, before any word
+#: article 27: syllables that end a future modifier, before any word
 MODIFIERS = """
 할 갈 올 볼 될 쓸 있을 없을 잡을 먹을 받을 않을 같을 좋을 싶을 많을 죽을 찾을 잊을 웃을 걸을 믿을 앉을 닿을 놓을 만날 떠날 나타날 일어날
 살아날 빛날 깨어날 끝날 태어날 지낼 보낼 이룰 부를 흐를 모를 다룰 기다릴 들릴 그릴 내릴 버릴 드릴 가질 사라질 헤어질 지킬 보일 마실 가실 오실 하실 계실
@@ -119,7 +119,7 @@ AFTER_DEPENDENT = (
 ENDINGS_L = "세라 수록 지라도 지언정 진대 거야 거예 거라 거니".split()
 ENDINGS_MODIFIER = "게 걸 지 밖에 것 거".split()
 
-#: article 29: words before which ㄴ is inserted when the line is sung on
+#: article 29: words before which ㄴ is inserted across a space
 NOUNS_AFTER_BLANK = "엿 여섯 여덟 이불 잎 이야기 이파리 여름".split()
 VERBS_AFTER_BLANK = (
     "읽 익는 익은 익어 익었 익다 입다 입고 입은 입어 입을 입던 입지 입는 입었 입혀 입히".split()
