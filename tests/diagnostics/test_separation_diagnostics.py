@@ -20,6 +20,7 @@ from voicediff.diagnostics.separation import shortened
 from voicediff.diagnostics.training_progress import age, steps_done, training_checks
 from voicediff.inference.separation import batches_of
 from voicediff.registry import build
+from voicediff.tasks.avss import conditions
 from voicediff.training.options import Average
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -142,10 +143,8 @@ def test_flash_and_click_arrive_together_and_a_desynchronised_loader_is_detected
 
 
 def test_lip_features_at_the_wrong_rate_are_detected(model, monkeypatch):
-    at_rate = type(model.task)._at_spectrum
-    monkeypatch.setattr(
-        type(model.task), "_at_spectrum", lambda self, s, scene: at_rate(self, s.roll(1, 1), scene)
-    )
+    at_rate = conditions.at_spectrum
+    monkeypatch.setattr(conditions, "at_spectrum", lambda s, *rest: at_rate(s.roll(1, 1), *rest))
     check = av_sync.flash_and_click(model.task, {"frames": 30}, 8)
     assert not check.passed and check.figures["value"] == pytest.approx(40, abs=2)
 
@@ -262,10 +261,10 @@ def test_an_estimate_that_copies_the_state_is_detected(model, folder, monkeypatc
         return asked(self, x0, *rest, **named)
 
     monkeypatch.setattr(diffusion, "loss", loss)
-    monkeypatch.setattr(diffusion, "_answer", lambda self, *inputs: known["x0"])
+    monkeypatch.setattr(diffusion, "_output", lambda self, *inputs: known["x0"])
     assert diffusion_time.follows_face(model.task, [batch]).passed
     model.task.diffusion.sde = build("sde", {"name": "ouve"})
-    monkeypatch.setattr(diffusion, "_answer", lambda self, x, *rest: x)
+    monkeypatch.setattr(diffusion, "_output", lambda self, x, *rest: x)
     assert not diffusion_time.follows_face(model.task, [batch]).passed
 
 

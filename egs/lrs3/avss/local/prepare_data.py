@@ -39,12 +39,22 @@ def arguments() -> argparse.ArgumentParser:
         "--splits",
         help="table `speaker train|dev|test`, `*` for all others, instead of the default split",
     )
-    add("--corpus", type=Path, default=Path("downloads"), help="folder in which mini LRS3 is generated")
+    add(
+        "--corpus",
+        type=Path,
+        default=Path("downloads"),
+        help="folder in which mini LRS3 is generated",
+    )
     add("--minutes", type=float, default=30.0, help="size of mini LRS3 (default %(default)s)")
     add("--speakers", type=int, help="speakers in mini LRS3 (default 120 for 30 minutes)")
     add("--videos", choices=("test", "all", "none"), default="test",
         help="parts of mini LRS3 written as mp4; of the others only crops are rendered (default %(default)s)")  # fmt: skip
-    add("--seed", type=int, default=1, help="seed of mini LRS3, splits and lists (default %(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        help="seed of mini LRS3, splits and lists (default %(default)s)",
+    )
     add("--num-speakers", type=int, default=2, help="speakers in a mixture (default %(default)s)")
     add("--mixtures", type=int, default=96, help="mixtures in each list (default %(default)s)")
     add("--noise", type=float, nargs=2, metavar=("LOW", "HIGH"),
