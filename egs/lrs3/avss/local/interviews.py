@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Interviews of unseen people, composed at known places and times and given to `voicediff separate`.
+"""Generated interviews of test speakers, separated with `voicediff separate` and scored.
 
     python local/interviews.py --model exp/train_mini --count 12 --out exp/train_mini/interviews
 
-Two or three people of the mini corpus' test split talk in one picture; one comes late, one goes out of
-the picture (and is silent) for a while. Counted are the people, when they come, and what separation
-gains: SI-SDR of each track over that of the mixture, where the person is seen.
+Two or three speakers of the mini corpus' test split talk in one video; one enters late, one leaves
+it (and is silent) for a while. Scores: number of people, time of their entrance, and SI-SDR
+improvement of each track where the person is visible.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ PLACES = {2: ((60, 90), (370, 90)), 3: ((10, 100), (222, 60), (430, 100))}
 
 @dataclass
 class Row:
-    """What came of one interview.
+    """The scores of one interview.
 
     Attributes:
         guests, found: number of people, true and found.
-        onsets: seconds between the coming found and the true one, of those who were found.
-        gaps_right: of how many the number of gaps is right.
-        gained: SI-SDR of each guest's track over that of the mixture, dB.
-        same_voice: pairs that were warned of.
+        onsets: error of the detected entrance in seconds, of the detected guests.
+        gaps_right: number of guests with the right number of gaps.
+        gained: SI-SDR improvement of each guest's track in dB.
+        same_voice: number of warnings of two tracks with the same speaker.
     """
 
     guests: int
@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--model", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--count", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0, help="of the interviews")
-    parser.add_argument("--minutes", type=float, default=30.0, help="of the corpus [%(default)s]")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the interviews")
+    parser.add_argument("--minutes", type=float, default=30.0, help="size of the corpus [%(default)s]")
     parser.add_argument("--corpus-seed", type=int, default=1)
     parser.add_argument("--oracle", action="store_true", help="give the true mouths with --boxes")
     parser.add_argument("--nfe", type=int)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def composed(clips: list[ClipPlan], count: int, draw: np.random.Generator) -> Interview:
-    """People who talk at the same time; the last one comes 0.5 to 1.5 s late, the first has a gap."""
+    """An interview in which the last guest enters 0.5 to 1.5 s late and the first has a gap."""
     speakers = draw.permutation(sorted({clip.speaker for clip in clips}))[:count]
     chosen = [draw.choice([c for c in clips if c.speaker == s]) for s in speakers]
     guests = []
@@ -126,7 +126,7 @@ def measured(interview: Interview, out: Path) -> Row:
 
 
 def nearest(people: list[dict], mouth: np.ndarray) -> dict | None:
-    """Who is where a guest's mouth (T, 4) is; None where nobody is."""
+    """The person at the place of a guest's mouth (T, 4), or None."""
     best, least = None, 60.0
     for person in people:
         boxes = [b or [np.nan] * 4 for b in person["boxes"] or []][: len(mouth)]
