@@ -510,7 +510,7 @@ def test_a_phase_keeps_its_min_steps_and_the_others_lose_more(place, monkeypatch
     "minutes, spent, first, second",
     [
         (4.0, 120.0, 60, 40),  # as in the trial: all 60 x 2 s + 40 x 3 s
-        (4.0, 180.0, 60, 13),  # half as slow again: 60 s are left for steps of 4.5 s
+        (4.0, 180.0, 60, 13),  # slower by half: 60 s are left for steps of 4.5 s
         (2.0, 60.0, 30, 20),
         (2.0, 30.0, 30, 40),  # twice as fast: 90 s are left for steps of 1.5 s, more than there are
         (2.0, 300.0, 30, 1),  # the time is over
@@ -529,7 +529,7 @@ def test_the_budget_is_adjusted_between_phases(
     assert [phase["steps"] for phase in phases] == [first, second]
     said = capsys.readouterr().err
     planned = min(40, 2 * first // 3)
-    assert (f"{second} steps from here on in place of {planned}" in said) == (planned != second)
+    assert (f"{second} remaining steps instead of {planned}" in said) == (planned != second)
     assert train(place, "a", f"{LONG} training.minutes={minutes}") == 0  # its length is kept
     assert checkpoints.newest(place / "a").name == f"step_{first + second:08d}"
 
