@@ -72,7 +72,9 @@ def pair(process="vp_mean"):
         Affine(), sde, build("objective", {"name": "edm"}), {"name": "uniform", "t_max_share": 0.3}
     )
     asked = build("objective", {"name": "data", "residual": False})
-    options = DistillationOptions(steps=10, target=0.8, sampler={"name": "dpm_solver", "steps": 8})
+    options = DistillationOptions(
+        steps=10, target_decay=0.8, sampler={"name": "dpm_solver", "steps": 8}
+    )
     return student, Distillation(student, options, Diffusion(Exact(sde), sde, asked))
 
 
@@ -207,7 +209,7 @@ def copied(**options):
 
 
 def test_the_teacher_has_the_initial_weights_and_stays_frozen():
-    student, lesson = copied(target=0.9)
+    student, lesson = copied(target_decay=0.9)
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.add_(0.1)
@@ -224,7 +226,7 @@ def test_the_teacher_has_the_initial_weights_and_stays_frozen():
 
 
 def test_the_loss_ignores_padding_and_other_items():
-    student, lesson = copied(target=0.0)
+    student, lesson = copied(target_decay=0.0)
     x0 = torch.randn(2, 1, 4, 6, generator=torch.Generator().manual_seed(0))
     mask = length_mask(torch.tensor([6, 4]), 6)
     for turn in ("consistency", "reflow"):
@@ -239,7 +241,7 @@ def test_the_loss_ignores_padding_and_other_items():
 
 
 def test_guidance_of_the_teacher_changes_the_target():
-    plain, guided = (copied(target=0.0, guidance=scales) for scales in ({}, {"mu": 2.0}))
+    plain, guided = (copied(target_decay=0.0, guidance=scales) for scales in ({}, {"mu": 2.0}))
 
     class Conditioned(Affine):
         def prepare(self, mu, cond, mask):

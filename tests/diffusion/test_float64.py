@@ -96,7 +96,9 @@ def test_samplers(name):
 @pytest.mark.parametrize("name", sorted(entries("times")))
 def test_times(name):
     times, sde = build("times", {"name": name}), build("sde", {"name": "ddpm"})
-    for cpu, device in on_both(lambda x: [times.draw(sde, SeededNoise([1, 2]), x)], torch.ones(2)):
+    for cpu, device in on_both(
+        lambda x: [times.sample(sde, SeededNoise([1, 2]), x)], torch.ones(2)
+    ):
         assert torch.equal(device, cpu)
 
 

@@ -263,7 +263,7 @@ def test_guidance_has_a_scale_per_dropped_name():
         GuidanceTerm(2.0, cond.without(["lips"])),
         GuidanceTerm(0.5, cond.without(["singer"])),
     ]
-    guided = diffusion.steered(mu, cond, mask, None, guidance, None, None)(x, t)
+    guided = diffusion.guided_denoiser(mu, cond, mask, None, guidance, None, None)(x, t)
     wanted = full.data + 2 * (full.data - poorer[0].data) + 0.5 * (full.data - poorer[1].data)
     torch.testing.assert_close(guided.data, wanted)
     again, sigma = diffusion.sde.marginal(guided.data, mu, t)
@@ -328,9 +328,11 @@ def test_windows_with_too_large_overlap_raise():
 def test_times_follow_their_distribution_item_by_item(sde, name):
     process, times = build("sde", {"name": sde}), build("times", {"name": name, "t_max_share": 0.0})
     size = 2000
-    t = times.draw(process, SeededNoise(range(size)), torch.zeros(size, 1))
+    t = times.sample(process, SeededNoise(range(size)), torch.zeros(size, 1))
     assert t.min() >= process.t_min and t.max() <= process.t_max
-    torch.testing.assert_close(t[5:7], times.draw(process, SeededNoise([5, 6]), torch.zeros(2, 1)))
+    torch.testing.assert_close(
+        t[5:7], times.sample(process, SeededNoise([5, 6]), torch.zeros(2, 1))
+    )
     clock = process.log_snr(t.double())
     value, quartiles = {
         "uniform": (t, [0.25, 0.5, 0.75]),
@@ -350,7 +352,7 @@ def test_times_follow_their_distribution_item_by_item(sde, name):
 def test_a_share_of_times_is_the_end_where_sampling_starts():
     process = build("sde", {"name": "bridge"})
     times = build("times", {"name": "uniform", "t_max_share": 0.25})
-    t = times.draw(process, SeededNoise(range(1000)), torch.zeros(1000, 1))
+    t = times.sample(process, SeededNoise(range(1000)), torch.zeros(1000, 1))
     assert (t == t.new_tensor(process.t_max)).float().mean().item() == pytest.approx(0.25, abs=0.04)
 
 

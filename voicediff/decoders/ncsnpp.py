@@ -131,10 +131,10 @@ class NCSNppDecoder(Decoder):
         self.use_mu = use_mu
 
     def prepare(self, mu: Tensor, cond: Conditions, mask: Tensor) -> PreparedNCSNpp:
-        beside = [mu] if self.use_mu else []
+        own = [mu] if self.use_mu else []
         vector = self.network.layout.vector(cond)
         return PreparedNCSNpp(
-            self.network.prepare(beside, cond, mask),
+            self.network.prepare(own, cond, mask),
             None if vector is None else self.vector(vector),
         )
 

@@ -71,8 +71,8 @@ class PatchUNetDecoder(Decoder):
     def evaluate(self, x_in: Tensor, time_in: Tensor, prepared: PreparedPatches) -> Tensor:
         keep = prepared.mask[:, None, None].to(x_in.dtype)
         planes = torch.cat([x_in, prepared.planes], 1) * (self.gain * keep)
-        answer = self.network(planes, self._modulation(time_in, prepared))
-        return answer * (keep / self.gain)
+        output = self.network(planes, self._modulation(time_in, prepared))
+        return output * (keep / self.gain)
 
     def _modulation(self, time_in: Tensor, prepared: PreparedPatches) -> list[Modulation]:
         states = extended(prepared.states, self.time(time_in), prepared.mask.shape[1])

@@ -33,9 +33,9 @@ class PreparedUNet(Prepared):
 
 @register("decoder", "unet")
 class UNet(Decoder):
-    """Grad-TTS' U-Net: 2-D convolutions with linear attention; the choice for mel-spectrograms.
+    """Grad-TTS' U-Net with linear attention (Popov et al. 2021, section 3.3); for mel-spectrograms.
 
-    Popov et al. 2021, section 3.3. The paper's network (7.6 M parameters) is
+    The paper's network (7.6 M parameters) is
 
         decoder: {name: unet, channels: 64, multipliers: [1, 2, 4], normalised_query: false}
 

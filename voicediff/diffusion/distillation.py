@@ -44,7 +44,7 @@ class DistillationOptions:
         sampler: solver of the teacher that generates the data of a pair (target `reflow`).
         steps, grid: the short steps into which `consistency` divides the path.
         order: order of the teacher's short step; 2 needs two network evaluations.
-        target_decay: decay of the moving average of the student that provides the targets of
+        target_decay: decay of the averaged student, which gives the targets of
             `consistency`; 0 uses the student itself.
         weighting: the error of `consistency` is measured on the `data`, or on the `answer`, the
             decoder's output (a larger weight at low noise).
@@ -163,12 +163,12 @@ class Distillation(nn.Module):
         late, early = times[number], times[number + 1]
         x = student.noised(x0, mu, late, noise) * keep
         with torch.no_grad():
-            wanted = self._target_data(student, x, late, early, mu, cond, mask)
-        found = student.estimate(x, mu, late, cond, mask)
-        squared = ((found.data - wanted).square() * keep).flatten(1, -2).mean(1)  # (B, T)
+            target_data = self._target_data(student, x, late, early, mu, cond, mask)
+        estimate = student.estimate(x, mu, late, cond, mask)
+        squared = ((estimate.data - target_data).square() * keep).flatten(1, -2).mean(1)  # (B, T)
         by_item = squared.sum(1) * self._weight(student, late)
         count = mask.sum(1)
-        return DiffusionLosses(by_item.sum(), count.sum(), by_item / count.clamp(1), late, found)
+        return DiffusionLosses(by_item.sum(), count.sum(), by_item / count.clamp(1), late, estimate)
 
     def _target_data(
         self,
@@ -187,17 +187,17 @@ class Distillation(nn.Module):
         if self.order == 2:  # the trapezoid in the exponential integrator
             there = ddim_step(sde, x, mu, late, early, (data + teacher(there, early)) / 2)
         target = student if self.target is None else self.target
-        wanted = target.estimate(there, mu, early, cond, mask).data
+        target_data = target.estimate(there, mu, early, cond, mask).data
         last = early <= sde.t_min
         if last.any():
-            wanted = torch.where(last[:, None, None, None], teacher(there, early), wanted)
-        return wanted
+            target_data = torch.where(last[:, None, None, None], teacher(there, early), target_data)
+        return target_data
 
     def _teacher(
         self, mu: Tensor, cond: Conditions, mask: Tensor
     ) -> Callable[[Tensor, Tensor], Tensor]:
         """The teacher's data estimate, guided, as a function of x and t."""
-        estimate = self.teacher.steered(mu, cond, mask, guidance=self._guidance(mu, cond))
+        estimate = self.teacher.guided_denoiser(mu, cond, mask, guidance=self._guidance(mu, cond))
         return lambda x, t: estimate(x, t).data
 
     def _guidance(self, mu: Tensor, cond: Conditions) -> list[GuidanceTerm]:

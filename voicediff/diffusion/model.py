@@ -111,8 +111,8 @@ class Diffusion(nn.Module):
         """
         keep = _frames(mask, x0)
         decoder_mu, mu = mu if decoder_mu is None else decoder_mu, mu.detach() * keep
-        x0 = self._stretched(x0, mu) * keep
-        t = self.times.draw(self.sde, noise, x0)
+        x0 = self._scaled(x0, mu) * keep
+        t = self.times.sample(self.sde, noise, x0)
         decoder_mu, cond = self._dropped(decoder_mu, cond, noise)
         z = (noise(x0) if z is None else z) * keep
         start = x0
@@ -122,12 +122,12 @@ class Diffusion(nn.Module):
             start = torch.where(per_item(is_own, x0), own, x0)
         mean, sigma = self.sde.marginal(start, mu, t)
         x = mean + per_item(sigma, x0) * z
-        answer = self._answer(x, mu, t, decoder_mu, cond, mask)
+        output = self._output(x, mu, t, decoder_mu, cond, mask)
         target = self.objective.target(self.sde, x0, mu, t, z)
-        squared = ((answer - target).square() * keep).flatten(1, -2).mean(1)  # (B, T)
+        squared = ((output - target).square() * keep).flatten(1, -2).mean(1)  # (B, T)
         by_item = squared.sum(1) * self.objective.weight(self.sde, t)
-        estimate = self._masked(self.objective.estimate(answer, self.sde, x, mu, t), keep)
-        estimate.data = self._restored(estimate.data, mu)
+        estimate = self._masked(self.objective.estimate(output, self.sde, x, mu, t), keep)
+        estimate.data = self._unscaled(estimate.data, mu)
         count = mask.sum(1)
         return DiffusionLosses(by_item.sum(), count.sum(), by_item / count.clamp(1), t, estimate)
 
@@ -160,8 +160,8 @@ class Diffusion(nn.Module):
         if x is None:
             x = self.sde.prior(mu, masked_noise, noise_scale, t_start)
         if known is not None:
-            known = Known(self._stretched(known.x0, mu) * keep, known.where)
-        estimate = self.steered(mu, cond, mask, decoder_mu, guidance, known, windows)
+            known = Known(self._scaled(known.x0, mu) * keep, known.where)
+        estimate = self.guided_denoiser(mu, cond, mask, decoder_mu, guidance, known, windows)
         with torch.no_grad():
             x0 = sampler(
                 estimate,
@@ -174,7 +174,7 @@ class Diffusion(nn.Module):
             )
         if known is not None:
             x0 = torch.where(known.where, known.x0, x0)
-        return self._restored(x0, mu) * keep
+        return self._unscaled(x0, mu) * keep
 
     def guidance_terms(
         self, scales: Mapping[str, float], mu: Tensor, cond: Conditions
@@ -209,7 +209,7 @@ class Diffusion(nn.Module):
 
     def noised(self, x0: Tensor, mu: Tensor, t: float | Tensor, noise: Noise) -> Tensor:
         """A sample of x_t given x0, from which `sample` can start; x0, mu (B, C, F, T), t (B,) or one."""
-        mean, sigma = self.sde.marginal(self._stretched(x0, mu), mu, _times_of(t, mu))
+        mean, sigma = self.sde.marginal(self._scaled(x0, mu), mu, _times_of(t, mu))
         return mean + per_item(sigma, mu) * noise(mu)
 
     def noise_between(
@@ -217,7 +217,7 @@ class Diffusion(nn.Module):
     ) -> Tensor:
         """The noise in x, given that its data is x0, at t (default t_max); all (B, C, F, T)."""
         at = _times_of(self.sde.t_max if t is None else t, mu)
-        return from_data(self._stretched(x0, mu), self.sde, x, mu, at).noise
+        return from_data(self._scaled(x0, mu), self.sde, x, mu, at).noise
 
     def estimate(
         self, x: Tensor, mu: Tensor, t: Tensor, cond: Conditions, mask: Tensor
@@ -226,8 +226,8 @@ class Diffusion(nn.Module):
 
         With a `residual_scale` the data is mu + scale (x0 - mu), as in samplers.
         """
-        answer = self._answer(x, mu, t, mu, cond, mask)
-        return self._masked(self.objective.estimate(answer, self.sde, x, mu, t), _frames(mask, x))
+        output = self._output(x, mu, t, mu, cond, mask)
+        return self._masked(self.objective.estimate(output, self.sde, x, mu, t), _frames(mask, x))
 
     def denoiser(
         self, mu: Tensor, cond: Conditions, mask: Tensor, decoder_mu: Tensor | None = None
@@ -239,12 +239,12 @@ class Diffusion(nn.Module):
             prepared = self.decoder.prepare(decoder_mu, cond, mask)
 
         def estimate(x: Tensor, t: Tensor) -> Estimate:
-            answer = self._answer(x, mu, t, decoder_mu, prepared, mask)
-            return self._masked(self.objective.estimate(answer, self.sde, x, mu, t), keep)
+            output = self._output(x, mu, t, decoder_mu, prepared, mask)
+            return self._masked(self.objective.estimate(output, self.sde, x, mu, t), keep)
 
         return estimate
 
-    def steered(
+    def guided_denoiser(
         self,
         mu: Tensor,
         cond: Conditions,
@@ -283,10 +283,10 @@ class Diffusion(nn.Module):
         """Data estimated from the prior in one evaluation, with `residual_scale` applied."""
         keep, t = _frames(mask, mu), _times_of(self.sde.t_max, mu)
         x = self.sde.prior(mu, lambda like: noise(like) * keep)
-        answer = self._answer(x, mu, t, decoder_mu, cond, mask)
-        return self.objective.estimate(answer, self.sde, x, mu, t).data * keep
+        output = self._output(x, mu, t, decoder_mu, cond, mask)
+        return self.objective.estimate(output, self.sde, x, mu, t).data * keep
 
-    def _answer(
+    def _output(
         self, x: Tensor, mu: Tensor, t: Tensor, decoder_mu: Tensor, cond: object, mask: Tensor
     ) -> Tensor:
         x_in, time_in = self.objective.inputs(self.sde, x, mu, t)
@@ -307,10 +307,10 @@ class Diffusion(nn.Module):
             decoder_mu = decoder_mu * per_item(kept.pop("mu"), decoder_mu)
         return decoder_mu, cond.kept(kept)
 
-    def _stretched(self, x0: Tensor, mu: Tensor) -> Tensor:
+    def _scaled(self, x0: Tensor, mu: Tensor) -> Tensor:
         return x0 if self.residual_scale == 1 else mu + self.residual_scale * (x0 - mu)
 
-    def _restored(self, x0: Tensor, mu: Tensor) -> Tensor:
+    def _unscaled(self, x0: Tensor, mu: Tensor) -> Tensor:
         return x0 if self.residual_scale == 1 else mu + (x0 - mu) / self.residual_scale
 
     def _masked(self, estimate: Estimate, keep: Tensor) -> Estimate:
@@ -322,7 +322,7 @@ class Diffusion(nn.Module):
             return None
 
         def report(progress: Progress) -> None:
-            callback(dataclasses.replace(progress, data=self._restored(progress.data, mu)))
+            callback(dataclasses.replace(progress, data=self._unscaled(progress.data, mu)))
 
         return report
 

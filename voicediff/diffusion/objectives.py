@@ -85,7 +85,7 @@ class Objective(ABC):
         """Training target of the decoder's output at x_t, like x0."""
 
     @abstractmethod
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
         """Data and noise from the decoder's output."""
 
     @abstractmethod
@@ -165,8 +165,8 @@ class NoiseObjective(Objective):
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         return noise
 
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        return from_noise(answer, sde, x, mu, t)
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+        return from_noise(output, sde, x, mu, t)
 
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
         return sde.sigma(t) / sde.a(t)
@@ -190,8 +190,8 @@ class ScoreObjective(Objective):
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         return _times(-1 / sde.sigma(widened(t)), noise)
 
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        return from_noise(_times(-sde.sigma(widened(t)), answer), sde, x, mu, t)
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+        return from_noise(_times(-sde.sigma(widened(t)), output), sde, x, mu, t)
 
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
         return sde.sigma(t).square() / sde.a(t)
@@ -217,8 +217,8 @@ class DataObjective(Objective):
     def target(self, sde: SDE, x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         return x0 - mu if self.residual else x0
 
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
-        return from_data(answer + mu if self.residual else answer, sde, x, mu, t)
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+        return from_data(output + mu if self.residual else output, sde, x, mu, t)
 
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
         return torch.ones_like(t)
@@ -238,12 +238,12 @@ class VelocityObjective(Objective):
         da, db, dsigma = sde.derivatives(widened(t))
         return _times(da, x0) + _times(db, mu) + _times(dsigma, noise)
 
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
         at = widened(t)
         a, b, sigma = sde.a(at), sde.b(at), sde.sigma(at)
         da, db, dsigma = sde.derivatives(at)
         w = a * dsigma - da * sigma
-        y, u = answer - _times(db, mu), x - _times(b, mu)
+        y, u = output - _times(db, mu), x - _times(b, mu)
         data = _times(dsigma / w, u) - _times(sigma / w, y)
         return Estimate(data, _times(a / w, y) - _times(da / w, u))
 
@@ -272,12 +272,12 @@ class VObjective(Objective):
         cos, sin, _ = _angle(sde, widened(t), 1.0)
         return _times(cos, noise) - _times(sin, x0)
 
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
         at = widened(t)
         cos, sin, total = _angle(sde, at, 1.0)
         u = _times(1 / total, x - _times(sde.b(at), mu))
-        data = _times(cos, u) - _times(sin, answer)
-        return Estimate(data, _times(sin, u) + _times(cos, answer))
+        data = _times(cos, u) - _times(sin, output)
+        return Estimate(data, _times(sin, u) + _times(cos, output))
 
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
         return _angle(sde, t, 1.0)[1]
@@ -305,12 +305,12 @@ class EDMObjective(Objective):
         cos, sin, _ = _angle(sde, widened(t), self.sigma_data)
         return _times(sin / self.sigma_data, x0 - mu) - _times(cos, noise)
 
-    def estimate(self, answer: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
+    def estimate(self, output: Tensor, sde: SDE, x: Tensor, mu: Tensor, t: Tensor) -> Estimate:
         at, s = widened(t), self.sigma_data
         cos, sin, total = _angle(sde, at, s)
         w = _times(1 / total, x - _times(sde.a(at) + sde.b(at), mu))
-        residual = _times(cos * s, w) + _times(sin * s, answer)
-        return Estimate(mu + residual, _times(sin, w) - _times(cos, answer))
+        residual = _times(cos * s, w) + _times(sin * s, output)
+        return Estimate(mu + residual, _times(sin, w) - _times(cos, output))
 
     def gain(self, sde: SDE, t: Tensor) -> Tensor:
         return _angle(sde, t, self.sigma_data)[1] * self.sigma_data

@@ -78,11 +78,11 @@ class SDE(ABC):
 
     def time_of(self, log_snr: Tensor) -> Tensor:
         """Inverse of `log_snr` on [t_min, t_max] by bisection in float64."""
-        wanted = widened(log_snr)
-        low, high = torch.full_like(wanted, self.t_min), torch.full_like(wanted, self.t_max)
+        target = widened(log_snr)
+        low, high = torch.full_like(target, self.t_min), torch.full_like(target, self.t_max)
         for _ in range(60):
             middle = (low + high) / 2
-            later = self.log_snr(middle) > wanted
+            later = self.log_snr(middle) > target
             low, high = torch.where(later, middle, low), torch.where(later, high, middle)
         return narrowed((low + high) / 2, log_snr)
 
@@ -446,7 +446,7 @@ class EDMPath(SDE):
 
 @register("sde", "flow")
 class Flow(SDE):
-    """Optimal-transport flow matching (Lipman et al. 2023, Eq. 20; from mu: Mehta et al. 2024).
+    """Flow matching with optimal-transport paths (Lipman et al. 2023, Eq. 20; from mu: Mehta et al. 2024).
 
     a = 1 - t, b = t with `from_mu` (else 0), sigma = t + sigma_min (1 - t). The conditional paths are
     straight: with the `velocity` objective few sampling steps are accurate.

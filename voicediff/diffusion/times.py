@@ -23,7 +23,7 @@ class Times(ABC):
     def __init__(self, t_max_share: float = 0.0):
         self.t_max_share = t_max_share
 
-    def draw(self, sde: SDE, noise: Noise, like: Tensor) -> Tensor:
+    def sample(self, sde: SDE, noise: Noise, like: Tensor) -> Tensor:
         """One time per item (B,), from the item's own noise; like (B, ...) gives batch and device."""
         z = noise(torch.zeros(len(like), 2))  # on the CPU: not every device has ndtr
         t = self.from_normal(sde, z[:, 0]).clamp(sde.t_min, sde.t_max)

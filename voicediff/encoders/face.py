@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from voicediff.encoders.base import FaceEncoder
 from voicediff.encoders.pretrained import Pretrained
-from voicediff.networks.resnet import Norm, ResNetTrunk, activation, picture_norm
+from voicediff.networks.resnet import Norm, ResNetTrunk, activation, image_norm
 from voicediff.registry import register
 
 
@@ -41,7 +41,7 @@ class FaceResNet18(Pretrained, FaceEncoder):
         super().__init__()
         self.dim, self.unit = dim, unit
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
-        self.bn1, self.relu = picture_norm(norm, width), activation("relu", width)
+        self.bn1, self.relu = image_norm(norm, width), activation("relu", width)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         trunk = ResNetTrunk(width, norm)
         for name, stage in trunk.named_children():

@@ -59,38 +59,38 @@ class LipStacks(LipEncoder):
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
         # outside the clip frames count as missing, as in the padding
-        mouth = F.pad(_shrunk(mouth, self.shrink), (0, 0, 0, 0, 2, 2))
+        mouth = F.pad(_downscaled(mouth, self.shrink), (0, 0, 0, 0, 2, 2))
         valid = F.pad(valid, (2, 2))
-        states = F.pad(self._pictures(mouth, valid), (self.reach, self.reach), mode="replicate")
+        states = F.pad(self._images(mouth, valid), (self.reach, self.reach), mode="replicate")
         everywhere = torch.ones_like(states[:, :1], dtype=torch.bool)
         for block in self.blocks:
             states = block(states, everywhere)
         edge = 2 + self.reach
         return states[..., edge:-edge].mT
 
-    def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
+    def _images(self, mouth: Tensor, valid: Tensor) -> Tensor:
         """Features of each frame with its neighbours, and their validity: (B, dim, T)."""
-        seen = valid.to(mouth.dtype)
-        mouth = (mouth * seen[..., None, None]).to(_computed_in(mouth))
+        visible = valid.to(mouth.dtype)
+        mouth = (mouth * visible[..., None, None]).to(_autocast_dtype(mouth))
         # stacking along the last axis gives the channels-last layout without a copy
         stacks = torch.stack(_neighbours(mouth), -1)  # (B, T, 88, 88, 3)
         x = rearrange(stacks, "b t h w c -> (b t) c h w")
         for conv in self.pictures:
             x = F.relu(conv(x), inplace=True)
         x = self.narrow(x).flatten(1).unflatten(0, mouth.shape[:2])
-        known = torch.stack(_neighbours(seen), -1)
-        return self.enter(torch.cat([x, known.to(x.dtype)], -1)).mT
+        validity = torch.stack(_neighbours(visible), -1)
+        return self.enter(torch.cat([x, validity.to(x.dtype)], -1)).mT
 
 
-def _shrunk(pictures: Tensor, times: int) -> Tensor:
+def _downscaled(images: Tensor, times: int) -> Tensor:
     """Means of squares of `times` x `times` pixels; incomplete squares at the border are cut off.
 
     On CPUs `avg_pool2d` takes eight times as long.
     """
     if times == 1:
-        return pictures
-    height, width = (side // times * times for side in pictures.shape[-2:])
-    rows = reduce(torch.add, (pictures[..., i:height:times, :] for i in range(times)))
+        return images
+    height, width = (side // times * times for side in images.shape[-2:])
+    rows = reduce(torch.add, (images[..., i:height:times, :] for i in range(times)))
     return reduce(torch.add, (rows[..., i:width:times] for i in range(times))) / times**2
 
 
@@ -100,7 +100,7 @@ def _neighbours(x: Tensor) -> list[Tensor]:
     return [padded[:, :-2], x, padded[:, 2:]]
 
 
-def _computed_in(x: Tensor) -> torch.dtype:
+def _autocast_dtype(x: Tensor) -> torch.dtype:
     """The dtype of convolutions under the current autocast; casting first makes copies smaller."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype

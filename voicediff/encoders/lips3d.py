@@ -16,14 +16,14 @@ from voicediff.networks.resnet import (
     ResNetTrunk,
     ShuffleNetTrunk,
     activation,
-    picture_norm,
+    image_norm,
 )
 from voicediff.registry import register
 
 
 @register("encoder", "lips3d")
 class Lips3D(Pretrained, LipEncoder):
-    """3-D convolution, ResNet-18 or ShuffleNet v2 per frame, dilated convolutions in time; for GPUs.
+    """Lip-reading network: 3-D convolution, ResNet-18 or ShuffleNet v2, temporal convolutions; for GPUs.
 
     Stafylakis & Tzimiropoulos 2017, with the multi-scale temporal convolutions of Martinez et al.
     2020. Missing frames are skipped after the first layer and share one learned state. Module names
@@ -69,7 +69,7 @@ class Lips3D(Pretrained, LipEncoder):
         first = self.trunk.width_in
         self.frontend3D = nn.Sequential(
             nn.Conv3d(1, first, (5, 7, 7), (1, 2, 2), (2, 3, 3), bias=False),
-            picture_norm(norm, first),
+            image_norm(norm, first),
             activation(act, first),
             nn.MaxPool2d(3, 2, 1),
         )
@@ -82,16 +82,16 @@ class Lips3D(Pretrained, LipEncoder):
         self._set_pretrained(weights, frozen)
 
     def forward(self, mouth: Tensor, valid: Tensor) -> Tensor:
-        pictures = self._pictures(mouth, valid)
-        states = pictures.new_zeros(*valid.shape, pictures.shape[-1])
-        states[valid] = pictures
-        seen = valid[:, None]
-        h = self.enter(states.mT) * seen
+        images = self._images(mouth, valid)
+        states = images.new_zeros(*valid.shape, images.shape[-1])
+        states[valid] = images
+        mask = valid[:, None]
+        h = self.enter(states.mT) * mask
         for layer in self.temporal:
-            h = layer(h, seen)
+            h = layer(h, mask)
         return torch.where(valid[..., None], self.leave(h).mT, self.missing)
 
-    def _pictures(self, mouth: Tensor, valid: Tensor) -> Tensor:
+    def _images(self, mouth: Tensor, valid: Tensor) -> Tensor:
         """Trunk features (N, D) of the N valid frames only, so that norms exclude missing frames."""
         convolution, *rest = self.frontend3D
         x = (mouth * valid[..., None, None])[:, None]

@@ -16,10 +16,10 @@ _SCALE, _SHIFT = 0.165 / 0.1688, (0.421 - 0.4161) / 0.1688
 
 @register("encoder", "talknet")
 class TalkNet(Pretrained, LipEncoder):
-    """TalkNet's lip encoder: 3-D convolution, an 18-layer ResNet per frame, convolutions in time.
+    """TalkNet's lip encoder: 3-D convolution, ResNet-18, temporal convolutions (Tao et al. 2021).
 
-    Tao et al. 2021, section 3.1.1, as used in AVDiffuSS (Lee et al. 2024): 1.6 M parameters, for crops
-    of 32 x 32 or more. Provided for its published weights (`voicediff import-checkpoint` writes the
+    Section 3.1.1 of the paper, as used in AVDiffuSS (Lee et al. 2024): 1.6 M parameters, for crops of
+    32 x 32 or more. Provided for its published weights (`voicediff import-checkpoint` writes the
     file). Freeze it for small batches, so that batch norms use running statistics. Missing frames are
     zero at input and output.
 

@@ -43,8 +43,8 @@ class Imported:
 class Renamed(NamedTuple):
     """Name of a module in the checkpoint, its name here, and `change`, a map of (name, tensor)."""
 
-    theirs: str
-    ours: str
+    old: str
+    new: str
     change: Callable[[str, Tensor], Tensor] | None = None
     optional: bool = False
 
@@ -87,15 +87,15 @@ def _rename(
     result: Weights = {}
     origin: dict[str, str] = {}
     missing = []
-    for theirs, ours, change, optional in modules:
-        names = [n for n in left if n == theirs or n.startswith(theirs + ".")]
+    for old, new, change, optional in modules:
+        names = [n for n in left if n == old or n.startswith(old + ".")]
         if not names and not optional:
-            missing.append(theirs)
+            missing.append(old)
         for name in names:
-            suffix = name[len(theirs) :]
+            suffix = name[len(old) :]
             tensor = left.pop(name)
-            result[ours + suffix] = tensor if change is None else change(suffix[1:], tensor)
-            origin[ours + suffix] = name
+            result[new + suffix] = tensor if change is None else change(suffix[1:], tensor)
+            origin[new + suffix] = name
     faults = [f"missing {_some(missing)}"] * bool(missing)
     faults += [f"not expected {_some(left)}"] * bool(left)
     return result, origin, faults

@@ -71,17 +71,17 @@ def convert(weights: Weights, given: dict[str, Any], at: str) -> Imported:
         "conditions": {"encoder": ("frames", options["hidden_size"])},
         "use_mu": False,
     }
-    for theirs in _BACKBONES[name]:
-        if theirs != "use_conditioner_cache":
-            spec[_NAMES.get(theirs, theirs)] = options[theirs]
+    for old in _BACKBONES[name]:
+        if old != "use_conditioner_cache":
+            spec[_NAMES.get(old, old)] = options[old]
     if name == "lynxnet2":
         spec["expansion"] = float(spec["expansion"])
     if kind == "velocity_fn":  # their t and velocity run from noise to data
         spec |= {"reversed_time": True, "output_scale": -1.0}
     if kind == "denoise_fn":  # their step n, from 0, is t = (n + 1) / steps here
         spec |= {"time_scale": float(options["timesteps"]), "time_shift": -1.0}
-    walk = {"wavenet": _wavenet, "lynxnet": _lynxnet, "lynxnet2": _lynxnet2}[name]
-    part = fitted("decoder", "decoder", spec, network, walk(spec["layers"]), at)
+    modules = {"wavenet": _wavenet, "lynxnet": _lynxnet, "lynxnet2": _lynxnet2}[name]
+    part = fitted("decoder", "decoder", spec, network, modules(spec["layers"]), at)
     sde, objective = _process(kind, options)
     whole = len(network) < len(weights)
     left = sorted({n.split(".")[0] + "." for n in weights} - {"diffusion."}) if whole else []
@@ -135,11 +135,11 @@ def _wavenet(layers: int) -> Iterator[Renamed]:
     yield Renamed("mlp.2", "time.3")
     yield Renamed("skip_projection", "skip", _linear)
     for i in range(layers):
-        theirs, ours = f"residual_layers.{i}", f"blocks.{i}"
-        yield Renamed(f"{theirs}.dilated_conv", f"{ours}.conv")
-        yield Renamed(f"{theirs}.diffusion_projection", f"{ours}.time")
-        yield Renamed(f"{theirs}.conditioner_projection", f"{ours}.frames", _linear)
-        yield Renamed(f"{theirs}.output_projection", f"{ours}.out", _linear)
+        old, new = f"residual_layers.{i}", f"blocks.{i}"
+        yield Renamed(f"{old}.dilated_conv", f"{new}.conv")
+        yield Renamed(f"{old}.diffusion_projection", f"{new}.time")
+        yield Renamed(f"{old}.conditioner_projection", f"{new}.frames", _linear)
+        yield Renamed(f"{old}.output_projection", f"{new}.out", _linear)
 
 
 def _lynxnet(layers: int) -> Iterator[Renamed]:
@@ -148,15 +148,15 @@ def _lynxnet(layers: int) -> Iterator[Renamed]:
     yield Renamed("diffusion_embedding.3", "time.3")
     yield Renamed("norm", "norm")
     for i in range(layers):
-        theirs, ours = f"residual_layers.{i}", f"blocks.{i}"
-        yield Renamed(f"{theirs}.diffusion_projection", f"{ours}.time", _linear)
-        yield Renamed(f"{theirs}.conditioner_projection", f"{ours}.frames", _linear)
-        net = f"{theirs}.convmodule.net"
-        yield Renamed(f"{net}.0", f"{ours}.norm")
-        yield Renamed(f"{net}.2", f"{ours}.gate", _linear)
-        yield Renamed(f"{net}.4", f"{ours}.conv")
-        yield Renamed(f"{net}.5", f"{ours}.activation", optional=True)
-        yield Renamed(f"{net}.6", f"{ours}.out", _linear)
+        old, new = f"residual_layers.{i}", f"blocks.{i}"
+        yield Renamed(f"{old}.diffusion_projection", f"{new}.time", _linear)
+        yield Renamed(f"{old}.conditioner_projection", f"{new}.frames", _linear)
+        net = f"{old}.convmodule.net"
+        yield Renamed(f"{net}.0", f"{new}.norm")
+        yield Renamed(f"{net}.2", f"{new}.gate", _linear)
+        yield Renamed(f"{net}.4", f"{new}.conv")
+        yield Renamed(f"{net}.5", f"{new}.activation", optional=True)
+        yield Renamed(f"{net}.6", f"{new}.out", _linear)
 
 
 def _lynxnet2(layers: int) -> Iterator[Renamed]:
@@ -166,7 +166,7 @@ def _lynxnet2(layers: int) -> Iterator[Renamed]:
     yield Renamed("diffusion_embedding.3", "time.3")
     yield Renamed("norm", "norm")
     for i in range(layers):
-        theirs, ours = f"residual_layers.{i}.net", f"blocks.{i}"
+        old, new = f"residual_layers.{i}.net", f"blocks.{i}"
         for index, name in enumerate(("norm", "", "conv", "", "gate1", "", "gate2", "", "out")):
             if name:
-                yield Renamed(f"{theirs}.{index}", f"{ours}.{name}")
+                yield Renamed(f"{old}.{index}", f"{new}.{name}")

@@ -99,18 +99,18 @@ def modules(levels: int, speakers: bool) -> Iterator[Renamed]:
     yield Renamed("final_conv", "out")
 
 
-def _stage(theirs: list[str], ours: str, first: bool = False) -> Iterator[Renamed]:
-    blocks = [name for name in theirs if "attn" not in name and not name.endswith(".2")]
+def _stage(old: list[str], new: str, first: bool = False) -> Iterator[Renamed]:
+    blocks = [name for name in old if "attn" not in name and not name.endswith(".2")]
     for i, block in enumerate(blocks):
         swap = permuted([1, 0, 2]) if first and i == 0 else None
-        to = f"{ours}.blocks.{i}"
+        to = f"{new}.blocks.{i}"
         yield Renamed(f"{block}.mlp.1", f"{to}.time")
         yield Renamed(f"{block}.block1.block.0", f"{to}.first.conv", swap)
         yield Renamed(f"{block}.block1.block.1", f"{to}.first.norm")
         yield Renamed(f"{block}.block2.block.0", f"{to}.second.conv")
         yield Renamed(f"{block}.block2.block.1", f"{to}.second.norm")
         yield Renamed(f"{block}.res_conv", f"{to}.skip", swap, optional=True)
-    for attention in theirs[len(blocks) :]:
-        yield Renamed(f"{attention}.fn.g", f"{ours}.attention.gate")
-        yield Renamed(f"{attention}.fn.fn.to_qkv", f"{ours}.attention.qkv")
-        yield Renamed(f"{attention}.fn.fn.to_out", f"{ours}.attention.out")
+    for attention in old[len(blocks) :]:
+        yield Renamed(f"{attention}.fn.g", f"{new}.attention.gate")
+        yield Renamed(f"{attention}.fn.fn.to_qkv", f"{new}.attention.qkv")
+        yield Renamed(f"{attention}.fn.fn.to_out", f"{new}.attention.out")

@@ -90,9 +90,9 @@ def _modules(spec: dict[str, Any]):
     for i in range(len(spec["rates"])):
         yield Renamed(f"ups.{i}", f"stages.{i}.grow")
         for j in range(kernels):
-            theirs, ours = f"resblocks.{i * kernels + j}", f"stages.{i}.blocks.{j}"
+            old, new = f"resblocks.{i * kernels + j}", f"stages.{i}.blocks.{j}"
             if spec["block"] == 1:
-                yield Renamed(f"{theirs}.convs1", f"{ours}.dilated")
-                yield Renamed(f"{theirs}.convs2", f"{ours}.plain")
+                yield Renamed(f"{old}.convs1", f"{new}.dilated")
+                yield Renamed(f"{old}.convs2", f"{new}.plain")
             else:
-                yield Renamed(f"{theirs}.convs", f"{ours}.dilated")
+                yield Renamed(f"{old}.convs", f"{new}.dilated")

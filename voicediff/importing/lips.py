@@ -19,19 +19,19 @@ def _modules(blocks: int = 5) -> Iterator[Renamed]:
     yield Renamed("frontend3D.0", "enter")
     yield Renamed("frontend3D.1", "norm")
     for i in range(4):
-        theirs, ours = f"resnet.layer{i + 1}", f"residual.{i}"
+        old, new = f"resnet.layer{i + 1}", f"residual.{i}"
         names = {"conv1a": "conv1", "conv2a": "conv2", "conv1b": "conv3", "conv2b": "conv4"}
         names |= {"bn1a": "norm1", "outbna": "norm2", "bn1b": "norm3", "outbnb": "norm4"}
-        for their, our in names.items():
-            yield Renamed(f"{theirs}.{their}", f"{ours}.{our}")
-        yield Renamed(f"{theirs}.downsample", f"{ours}.skip", optional=i == 0)
+        for old_part, new_part in names.items():
+            yield Renamed(f"{old}.{old_part}", f"{new}.{new_part}")
+        yield Renamed(f"{old}.downsample", f"{new}.skip", optional=i == 0)
     for i in range(blocks):
-        theirs, ours = f"visualTCN.net.{i}.net", f"temporal.{i}"
-        yield Renamed(f"{theirs}.1", f"{ours}.norm")
-        yield Renamed(f"{theirs}.2", f"{ours}.depthwise")
-        yield Renamed(f"{theirs}.3", f"{ours}.slope")
-        yield Renamed(f"{theirs}.4.gamma", f"{ours}.scale")
-        yield Renamed(f"{theirs}.4.beta", f"{ours}.shift")
-        yield Renamed(f"{theirs}.5", f"{ours}.pointwise")
+        old, new = f"visualTCN.net.{i}.net", f"temporal.{i}"
+        yield Renamed(f"{old}.1", f"{new}.norm")
+        yield Renamed(f"{old}.2", f"{new}.depthwise")
+        yield Renamed(f"{old}.3", f"{new}.slope")
+        yield Renamed(f"{old}.4.gamma", f"{new}.scale")
+        yield Renamed(f"{old}.4.beta", f"{new}.shift")
+        yield Renamed(f"{old}.5", f"{new}.pointwise")
     yield Renamed("visualConv1D.net.0", "leave")
     yield Renamed("visualConv1D.net.1", "leave_norm")

@@ -157,47 +157,47 @@ class _ModuleCounter:
     def __init__(self, conditional: bool):
         self.index, self.conditional = 0, conditional
 
-    def plain(self, ours: str, change=None, inside: str = "") -> Renamed:
+    def plain(self, new: str, change=None, inside: str = "") -> Renamed:
         self.index += 1
-        return Renamed(f"all_modules.{self.index - 1}{inside}", f"network.body.{ours}", change)
+        return Renamed(f"all_modules.{self.index - 1}{inside}", f"network.body.{new}", change)
 
-    def many(self, ours: str, names: dict[str, str]) -> Iterator[Renamed]:
-        theirs = f"all_modules.{self.index}"
+    def many(self, new: str, names: dict[str, str]) -> Iterator[Renamed]:
+        old = f"all_modules.{self.index}"
         self.index += 1
-        for their, our in names.items():
-            optional = their == "Conv_2"  # only where the width or the rate changes
-            yield Renamed(f"{theirs}.{their}", f"network.body.{ours}.{our}", optional=optional)
+        for old_part, new_part in names.items():
+            optional = old_part == "Conv_2"  # only where the width or the rate changes
+            yield Renamed(f"{old}.{old_part}", f"network.body.{new}.{new_part}", optional=optional)
 
-    def block(self, ours: str) -> Iterator[Renamed]:
+    def block(self, new: str) -> Iterator[Renamed]:
         names = {"GroupNorm_0": "norm1", "Conv_0": "conv1", "GroupNorm_1": "norm2"}
         names |= {"Conv_1": "conv2", "Conv_2": "skip"}
-        return self.many(ours, names | ({"Dense_0": "time"} if self.conditional else {}))
+        return self.many(new, names | ({"Dense_0": "time"} if self.conditional else {}))
 
-    def attention(self, ours: str, bins: int, shared: dict[str, Any]) -> Iterator[Renamed]:
+    def attention(self, new: str, bins: int, shared: dict[str, Any]) -> Iterator[Renamed]:
         if bins in shared.get("cross_attention", ()):
-            return self.frame_transformer(ours, shared["depth"])
-        return self.space_attention(ours) if bins in shared["attention"] else iter(())
+            return self.frame_transformer(new, shared["depth"])
+        return self.space_attention(new) if bins in shared["attention"] else iter(())
 
-    def space_attention(self, ours: str) -> Iterator[Renamed]:
-        theirs, to = f"all_modules.{self.index}", f"network.body.{ours}"
+    def space_attention(self, new: str) -> Iterator[Renamed]:
+        old, to = f"all_modules.{self.index}", f"network.body.{new}"
         self.index += 1
-        yield Renamed(f"{theirs}.GroupNorm_0", f"{to}.norm")
+        yield Renamed(f"{old}.GroupNorm_0", f"{to}.norm")
         for i, name in enumerate(("q", "k", "v", "out")):
-            yield Renamed(f"{theirs}.NIN_{i}.W", f"{to}.{name}.weight", _pointwise)
-            yield Renamed(f"{theirs}.NIN_{i}.b", f"{to}.{name}.bias")
+            yield Renamed(f"{old}.NIN_{i}.W", f"{to}.{name}.weight", _pointwise)
+            yield Renamed(f"{old}.NIN_{i}.b", f"{to}.{name}.bias")
 
-    def frame_transformer(self, ours: str, depth: int) -> Iterator[Renamed]:
+    def frame_transformer(self, new: str, depth: int) -> Iterator[Renamed]:
         names = {"norm": "norm", "proj1": "enter", "proj2": "leave"}
         for i in range(depth):
-            theirs = f"transformer_blocks.{i}"
-            for their, our in (("attn1", "self_attention"), ("attn2", "cross_attention")):
+            old = f"transformer_blocks.{i}"
+            for old_part, new_part in (("attn1", "self_attention"), ("attn2", "cross_attention")):
                 for layer in "qkv":
-                    names[f"{theirs}.{their}.to_{layer}"] = f"blocks.{i}.{our}.{layer}"
-                names[f"{theirs}.{their}.to_out.0"] = f"blocks.{i}.{our}.out"
-            names[f"{theirs}.ff.net.0.proj"] = f"blocks.{i}.gate"
-            names[f"{theirs}.ff.net.2"] = f"blocks.{i}.out"
-            names |= {f"{theirs}.norm{n}": f"blocks.{i}.norm{n}" for n in (1, 2, 3)}
-        return self.many(ours, names)
+                    names[f"{old}.{old_part}.to_{layer}"] = f"blocks.{i}.{new_part}.{layer}"
+                names[f"{old}.{old_part}.to_out.0"] = f"blocks.{i}.{new_part}.out"
+            names[f"{old}.ff.net.0.proj"] = f"blocks.{i}.gate"
+            names[f"{old}.ff.net.2"] = f"blocks.{i}.out"
+            names |= {f"{old}.norm{n}": f"blocks.{i}.norm{n}" for n in (1, 2, 3)}
+        return self.many(new, names)
 
 
 def _pointwise(name: str, weight: Tensor) -> Tensor:

@@ -63,13 +63,13 @@ def convert(weights: Weights, given: dict[str, Any], at: str, backbone: str = ""
         shared["divide"] = "no"
     objective = None
     if network:  # for a network alone the meaning of its output is unknown
-        objective, shared["output_scale"] = answer(options, backbone)
+        objective, shared["output_scale"] = output_meaning(options, backbone)
     modules = ncsnpp.modules(shared, conditional=True)
     part = fitted("decoder", "decoder", shared, network or weights, modules, at)
     return Imported([part], process(options), features(options), objective)
 
 
-def answer(options: Options, backbone: str) -> tuple[dict[str, Any], float]:
+def output_meaning(options: Options, backbone: str) -> tuple[dict[str, Any], float]:
     """The objective, and the factor of the network's output.
 
     Their noise is complex normal with variance 1/2 per part; here it has variance 1 per channel. So

@@ -27,8 +27,8 @@ def si_sdr(
     keep = length_mask(lengths, target.shape[-1])
     estimate, target = estimate * keep, target * keep
     energy = target.square().sum(-1, keepdim=True)
-    wanted = target * (estimate * target).sum(-1, keepdim=True) / (energy + _TINY)
-    power, error = wanted.square().sum(-1), (estimate - wanted).square().sum(-1)
+    projection = target * (estimate * target).sum(-1, keepdim=True) / (energy + _TINY)
+    power, error = projection.square().sum(-1), (estimate - projection).square().sum(-1)
     if ceiling is not None:
         error = error + 10 ** (-ceiling / 10) * power
     return 10 * torch.log10((power + _TINY) / (error + _TINY))

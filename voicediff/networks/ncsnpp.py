@@ -101,7 +101,7 @@ class NCSNpp(nn.Module):
         h = skips[-1]
         for step in self.middle:
             h = step(h, context, len(self.down) - 1)
-        answer = None
+        output = None
         for level, up in zip(reversed(range(len(self.down))), self.up, strict=True):
             for block in up.blocks:
                 h = block(torch.cat([h, skips.pop()], 1), context, level)
@@ -109,11 +109,11 @@ class NCSNpp(nn.Module):
                 h = up.attention(h, context, level)
             if up.out is not None:
                 part = masked(up.out(h, context, level), context.masks[level])
-                answer = part if answer is None else self.fir.up(answer) + part
-                answer = masked(answer, context.masks[level])
+                output = part if output is None else self.fir.up(output) + part
+                output = masked(output, context.masks[level])
             if up.grow is not None:
                 h = up.grow(h, context, level)
-        return answer if self.out is None else self.out(h, context, 0)
+        return output if self.out is None else self.out(h, context, 0)
 
     def residual_blocks(self) -> Iterator[tuple[int, ResidualBlock]]:
         """(level at which frame conditions are added, block) in the order of execution."""

@@ -17,7 +17,7 @@ Norm = Literal["batch", "group"]
 Activation = Literal["relu", "prelu"]
 
 
-def picture_norm(kind: Norm, width: int) -> nn.Module:
+def image_norm(kind: Norm, width: int) -> nn.Module:
     """Batch norm (published weights), or group norm, whose result does not depend on the batch."""
     return nn.BatchNorm2d(width) if kind == "batch" else nn.GroupNorm(math.gcd(8, width), width)
 
@@ -44,13 +44,13 @@ class BasicBlock(nn.Module):
     def __init__(self, width_in: int, width: int, stride: int, norm: Norm, act: Activation):
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
-        self.bn1, self.relu1 = picture_norm(norm, width), activation(act, width)
+        self.bn1, self.relu1 = image_norm(norm, width), activation(act, width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2, self.relu2 = picture_norm(norm, width), activation(act, width)
+        self.bn2, self.relu2 = image_norm(norm, width), activation(act, width)
         self.downsample = None
         if stride > 1 or width_in != width:
             self.downsample = nn.Sequential(
-                StridedPointwise(width_in, width, 1, stride, bias=False), picture_norm(norm, width)
+                StridedPointwise(width_in, width, 1, stride, bias=False), image_norm(norm, width)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,9 +131,9 @@ class ShuffleNetTrunk(nn.Module):
 
 def _depthwise(width: int, stride: int, norm: Norm) -> list[nn.Module]:
     conv = nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False)
-    return [conv, picture_norm(norm, width)]
+    return [conv, image_norm(norm, width)]
 
 
 def _pointwise(width_in: int, width: int, norm: Norm) -> list[nn.Module]:
     conv = nn.Conv2d(width_in, width, 1, bias=False)
-    return [conv, picture_norm(norm, width), nn.ReLU(inplace=True)]
+    return [conv, image_norm(norm, width), nn.ReLU(inplace=True)]

@@ -62,11 +62,11 @@ class SpectralNCSNpp(nn.Module):
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
-    def prepare(self, beside: list[Tensor], cond: Conditions, mask: Tensor) -> PreparedPlanes:
-        """beside: planes (B, C, F, T) that come before the maps; mask bool (B, T)."""
+    def prepare(self, own: list[Tensor], cond: Conditions, mask: Tensor) -> PreparedPlanes:
+        """own: planes (B, C, F, T) that come before the maps; mask bool (B, T)."""
         frames = ceiling(mask.shape[1], self.multiple)
         full = F.pad(mask, (0, frames - mask.shape[1]))
-        planes = beside + self.layout.planes(None, cond)
+        planes = own + self.layout.planes(None, cond)
         output_mask = mask[:, None, None].float()
         joined = torch.cat(planes, 1) * output_mask if planes else output_mask[:, :0]
         keys = []

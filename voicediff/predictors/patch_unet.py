@@ -60,12 +60,12 @@ class PatchUNetPredictor(Predictor):
         y = y * keep
         planes = torch.cat([features(y, self.hop), *self.layout.planes(None, cond)], 1) * keep
         modulation = self.network.modulation(self.layout.states(cond, mask.shape[1]), mask)
-        answer = self.network(planes, modulation).float()
-        return (answer if self.output == "map" else self._masked(y, answer)) * keep
+        output = self.network(planes, modulation).float()
+        return (output if self.output == "map" else self._masked(y, output)) * keep
 
-    def _masked(self, y: Tensor, answer: Tensor) -> Tensor:
+    def _masked(self, y: Tensor, output: Tensor) -> Tensor:
         """The complex mask of the uncompressed spectrum, applied to the compressed one."""
-        re, im = answer.unbind(1)
+        re, im = output.unbind(1)
         re = re + 0.5  # the initial mask is about 0.5
         shrink = (re.square() + im.square() + 1e-4) ** ((self.exponent - 1) / 2)
         re, im = re * shrink, im * shrink

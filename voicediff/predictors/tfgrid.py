@@ -68,9 +68,9 @@ class TFGridPredictor(Predictor):
             DualPathBlock(channels, rows, hidden, kernel, stride, heads, head_size)
             for _ in range(1 if shared else layers)
         )
-        seen = self.layout.total("frames") + self.layout.total("vector")
+        conditions = self.layout.total("frames") + self.layout.total("vector")
         self.films = nn.ModuleList(
-            nn.Linear(seen, 2 * channels) for _ in range(layers if seen else 0)
+            nn.Linear(conditions, 2 * channels) for _ in range(layers if conditions else 0)
         )
         self.layers = layers
         self.grow = nn.ConvTranspose2d(channels, channels, compress, compress)
@@ -83,8 +83,8 @@ class TFGridPredictor(Predictor):
         planes = [plane / size for plane in (y, *self.layout.planes(None, cond))]
         h = self.enter(torch.cat(planes, 1) * keep) * keep
         h = h + self._inner(h, cond, mask)
-        answer = self.out(self.act(h) * keep).float()
-        return (product(answer, y) if self.output == "mask" else answer * size) * keep
+        output = self.out(self.act(h) * keep).float()
+        return (product(output, y) if self.output == "mask" else output * size) * keep
 
     def _inner(self, h: Tensor, cond: Conditions, mask: Tensor) -> Tensor:
         """The blocks on the compressed plane: h (B, C, F, T) -> like h."""
@@ -93,11 +93,11 @@ class TFGridPredictor(Predictor):
         x = self.shrink(fit(h, ceiling(bins, p), ceiling(frames, q)))
         x = rearrange(x, "b c f t -> b t f c")
         kept = pooled_mask(F.pad(mask, (0, ceiling(frames, q) - frames)), q)
-        seen = self._conditions(cond, mask, q)
+        conditions = self._conditions(cond, mask, q)
         lengths = None if bool(kept.all()) else kept.sum(-1)
         for i in range(self.layers):
-            if seen is not None:
-                scale, shift = self.films[i](seen)[:, :, None].chunk(2, -1)
+            if conditions is not None:
+                scale, shift = self.films[i](conditions)[:, :, None].chunk(2, -1)
                 x = x * (1 + scale) + shift
             x = self.blocks[i % len(self.blocks)](x, lengths)
         x = rearrange(x * kept[:, :, None, None], "b t f c -> b c f t")
@@ -111,9 +111,9 @@ class TFGridPredictor(Predictor):
             parts.append(vector[:, None].expand(-1, mask.shape[1], -1))
         if not parts:
             return None
-        seen = torch.cat(parts, -1) * mask[..., None]
-        seen = F.pad(seen, (0, 0, 0, ceiling(mask.shape[1], factor) - mask.shape[1]))
-        return F.avg_pool1d(seen.mT, factor, factor).mT
+        conditions = torch.cat(parts, -1) * mask[..., None]
+        conditions = F.pad(conditions, (0, 0, 0, ceiling(mask.shape[1], factor) - mask.shape[1]))
+        return F.avg_pool1d(conditions.mT, factor, factor).mT
 
 
 def _loudness(y: Tensor, keep: Tensor) -> Tensor:

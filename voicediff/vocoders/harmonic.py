@@ -101,8 +101,8 @@ class Harmonic(Vocoder):
         ceiling = _HarmonicCeiling(f0, self.spec, gain.shape[-1])
         gain = torch.where(voiced > 0, ceiling(gain), gain)
         for _ in range(self.iterations):
-            heard = framing.spectra(framing.sound(source * gain)).abs()
-            gain = gain * inversion.correction(heard).clamp(0.1, 10)
+            current = framing.spectra(framing.sound(source * gain)).abs()
+            gain = gain * inversion.correction(current).clamp(0.1, 10)
             gain = torch.where(voiced > 0, ceiling(gain), gain)
         return framing.sound(source * gain)
 

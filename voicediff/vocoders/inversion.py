@@ -23,7 +23,7 @@ class MelInversion:
         filters = mel_filters(spec).to(mel)
         areas = filters.sum(1, keepdim=True).clamp(min=1e-8)
         self.filters = (filters / areas).T.contiguous()  # (bins, n_mels)
-        self.wanted = mel.mT.exp() / areas[:, 0]  # (B, T, n_mels)
+        self.target = mel.mT.exp() / areas[:, 0]  # (B, T, n_mels)
         cover = self.filters.sum(1, keepdim=True)
         back = torch.where(cover > 0, self.filters / cover.clamp(min=1e-8), 0.0)
         self.back = back.T.contiguous()  # (n_mels, bins)
@@ -42,12 +42,12 @@ class MelInversion:
 
     def correction(self, magnitude: Tensor) -> Tensor:
         """Gains (B, T, bins) that move `magnitude` towards the mel."""
-        heard = _product(magnitude, self.filters).clamp(min=1e-10)
-        return _product(self.wanted / heard, self.back)
+        current = _product(magnitude, self.filters).clamp(min=1e-10)
+        return _product(self.target / current, self.back)
 
     def envelope(self) -> Tensor:
         """Magnitudes (B, T, bins) by interpolation of the mel over frequency."""
-        return _product(self.wanted, self.back)
+        return _product(self.target, self.back)
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

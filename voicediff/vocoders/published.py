@@ -3,7 +3,7 @@
 The installed packages are used as they are; nothing is downloaded. A folder has configuration and
 weights:
 
-BigVGAN   config.json, bigvgan_generator.pt        mels as ours (Slaney's scale and norm)
+BigVGAN   config.json, bigvgan_generator.pt        mels as here (Slaney's scale and norm)
 Vocos     config.yaml, pytorch_model.bin           its own mel scale, reached through magnitudes
 """
 
@@ -84,15 +84,17 @@ class PublishedVocos(Vocoder):
     def __init__(self, folder: str, spec: MelSpec = MelSpec(), chunk: int = 512, context: int = 48):
         super().__init__()
         package = require("vocos", purpose="vocoder vocos_package")
-        theirs = _vocos_spec(Path(folder))
+        published_spec = _vocos_spec(Path(folder))
         for name in ("sample_rate", "n_fft", "hop"):
-            mine, wanted = getattr(spec, name), getattr(theirs, name)
-            if mine != wanted:
-                raise DataError(f"{folder}: mels of this Vocos have {name} {wanted}, not {mine}")
+            given, expected = getattr(spec, name), getattr(published_spec, name)
+            if given != expected:
+                raise DataError(f"{folder}: mels of this Vocos have {name} {expected}, not {given}")
         self.spec, self.chunk, self.context = spec, chunk, context
         self.network = package.Vocos.from_hparams(str(Path(folder) / VOCOS[0]))
         _fit(self.network, _weights(Path(folder) / VOCOS[1]), folder)
-        bank = htk_filters(spec.sample_rate, spec.n_fft, theirs.n_mels, 0.0, spec.sample_rate / 2)
+        bank = htk_filters(
+            spec.sample_rate, spec.n_fft, published_spec.n_mels, 0.0, spec.sample_rate / 2
+        )
         self.register_buffer("bank", torch.from_numpy(bank.T).float(), persistent=False)
 
     def forward(self, mel: Tensor, f0: Tensor | None = None, noise: Noise | None = None) -> Tensor:

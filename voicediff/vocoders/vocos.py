@@ -61,10 +61,10 @@ class _Spectral(Vocoder):
         """Spectra (B, T, bins) -> waveform (B, T * hop); each correction brings it closer to the mel."""
         wav = framing.sound(spectra)
         for _ in range(0 if self.training else self.corrections):
-            heard = framing.spectra(wav)
-            gain = inversion.correction(heard.abs().clamp(min=1e-7))
+            current = framing.spectra(wav)
+            gain = inversion.correction(current.abs().clamp(min=1e-7))
             gain = torch.where(inversion.covered, gain.clamp(0.1, 10), 1.0)
-            wav = framing.sound(heard * gain)
+            wav = framing.sound(current * gain)
         return wav
 
 
@@ -172,9 +172,9 @@ class SourceVocos(_Spectral):
         loud, turn, breathy = self._heads(mel * SCALE + 1, pitch)
         level = self._envelope(inversion) - framing.window.square().sum().sqrt().log()
         quiet, calm = self._start(f0)
-        voice = torch.polar((level + quiet + _bounded(loud)).exp(), turn)
-        hiss = (level + calm + _bounded(breathy)).exp()
-        spectra = framing.spectra(source) * voice + framing.spectra(noise) * hiss
+        pulse_gain = torch.polar((level + quiet + _bounded(loud)).exp(), turn)
+        noise_gain = (level + calm + _bounded(breathy)).exp()
+        spectra = framing.spectra(source) * pulse_gain + framing.spectra(noise) * noise_gain
         return self._sound(spectra, framing, inversion)
 
     def _start(self, f0: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,11 +33,11 @@ class DDIM(Sampler):
     def solve(self, run: SamplingRun, x: Tensor) -> Tensor:
         for here, there in run.pairs:
             predicted = run.estimate(x, here)
-            drawn = self.eta * posterior_std(here, there)
-            kept = math.sqrt(max(there.sigma**2 - drawn**2, 0.0))
+            fresh = self.eta * posterior_std(here, there)
+            kept = math.sqrt(max(there.sigma**2 - fresh**2, 0.0))
             x = there.a * predicted.data + kept * predicted.noise
             x = x + there.b * run.mu if run.sde.centred else x
-            x = x + drawn * run.noise(x) if drawn else x
+            x = x + fresh * run.noise(x) if fresh else x
             run.report(there.t, x, self.steps)
         return x
 
