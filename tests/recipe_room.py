@@ -16,7 +16,7 @@ def make_room(recipe, room):
         target.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-r", recipe / name, target], check=True)
     (room / "tools").mkdir()
-    for name in ("setup.sh", "recipe.sh"):
+    for name in ("setup.sh", "recipe.sh", "run_jobs.sh"):
         subprocess.run(["cp", ROOT / "tools" / name, room / "tools" / name], check=True)
     return room
 

@@ -1,7 +1,8 @@
 # What every run.sh shares: options and stages. Source it after the defaults are set:
 #   usage=$(sed -n ...)      the text of --help
 #   . ../../../tools/recipe.sh "$@"
-# Options are the variables that `usage` names: --stop-stage 3, --stop_stage=3 set stop_stage.
+# Options are the variables that `usage` names: --stop-stage 3, --stop_stage=3 set stop_stage. An option without a value
+# is a flag: --skip-train, --skip-train true and --skip_train=false are understood.
 
 fail() { echo "$0: $*" >&2; exit 2; }
 
@@ -20,11 +21,19 @@ parse_options() {
       shift
     elif flag_option "$name"; then
       value=true
+      case ${2:-} in true | false) value=$2; shift ;; esac
       shift
     else
       [ $# -ge 2 ] || fail "--$name needs a value"
       value=$2
       shift 2
+    fi
+    if flag_option "$name"; then
+      case $value in
+        true) ;;
+        false | '') value= ;;
+        *) fail "--$name takes true or false, found '$value'" ;;
+      esac
     fi
     printf -v "${name//-/_}" '%s' "$value"
   done
@@ -34,6 +43,26 @@ known_option() { known_options | grep -qx -- "--${1//_/-}"; }
 # a flag is an option that --help shows without a value's name
 flag_option() { printf '%s\n' "$usage" | grep -qE -- "^ +--${1//_/-} ( |\$)"; }
 
+# from_caller NAME ...: a file that the folder of the caller has is taken from there, else from the recipe's folder
+from_caller() {
+  local name
+  [ ! "$caller" -ef . ] || return 0
+  for name; do
+    [ -z "${!name}" ] || [ "${!name#/}" != "${!name}" ] || [ ! -e "$caller/${!name}" ] || printf -v "$name" '%s' "$caller/${!name}"
+  done
+}
+# inference_suffix: what --inference-config and --inference-args add to the name of a decoding
+inference_suffix() {
+  [ -z "$inference_config" ] || printf '_%s' "$(basename "$inference_config" .yaml)"
+  [ -z "$inference_args" ] || printf '_%s' "$inference_args" | tr -c 'A-Za-z0-9._-' '_'
+}
+# decode_jobs LOG COMMAND ...: COMMAND in $inference_nj jobs, each with its log; then once more to join their parts
+decode_jobs() {
+  local log=$1
+  shift
+  [ "$inference_nj" -eq 1 ] || run $decode_cmd "JOB=1:$inference_nj" "$log.JOB.log" "$@" --shard "JOB/$inference_nj"
+  run $decode_cmd "$log.log" "$@"
+}
 # stage N TITLE: true if stage N is to be run
 stage() {
   [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] || return 1
@@ -105,3 +134,8 @@ torchrun_words() {
 
 parse_options "$@"
 case $stage$stop_stage in *[!0-9]*) fail "--stage and --stop-stage take numbers, found '$stage' and '$stop_stage'" ;; esac
+case ${inference_nj:-1} in *[!0-9]* | 0) fail "--inference-nj takes a number from 1, found '$inference_nj'" ;; esac
+if [ "$stage" -eq 0 ]; then
+  printf '%s\n' "$corpora"
+  exit 0
+fi

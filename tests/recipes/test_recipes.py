@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from recipe_room import ROOT, make_room, run
 
+from voicediff.bin.main import main
 from voicediff.config import dump_yaml, read_yaml
 
 SVS = ROOT / "egs" / "csd" / "svs"
@@ -54,6 +55,37 @@ def test_repeating_the_recipe_does_nothing_again(finished, room):
     assert again.returncode == 0, again.stderr[-2000:]
     assert before == {path: path.stat().st_mtime_ns for path in exp.rglob("*.safetensors")}
     assert "done already" in again.stdout
+
+
+@pytest.mark.recipe
+def test_decoding_in_two_jobs_gives_the_same_files(finished, tmp_path):
+    _, exp = finished
+    recipe = exp.parents[1]
+    (data,) = (recipe / "data").glob("mini*")
+    (dump,) = (recipe / "dump").glob("mini*/*/test")
+    words = ["decode", "--model", exp, "--data", data / "test", "--dump", dump, "--compare", ""]
+    words += ["--vocoder", "harmonic", "--songs", "1", "--batch-seconds", "8"]
+    words += ["--inference-args", "sampler=heun steps=1 noise_scale=0.9"]
+
+    def decode(out, *more):
+        assert main([*map(str, words), "--out", str(tmp_path / out), *more]) == 0
+
+    decode("one")
+    for shard in ("2/2", "1/2"):
+        decode("two", "--shard", shard)
+    assert not (tmp_path / "two/mu").exists()
+    decode("two")
+    one, two = (contents(tmp_path / name) for name in ("one", "two"))
+    assert one == two and any(name.startswith("nfe_1/mel/") for name in one)
+    info = json.loads((tmp_path / "two/nfe_1/info.json").read_text(encoding="utf-8"))
+    assert info["sampler"] == {"name": "heun", "steps": 1} and info["noise_scale"] == 0.9
+    assert info["seconds"] > 1 and info["rtf_network"] > 0
+
+
+def contents(folder):
+    """Bytes of all sounds and mels below a folder, by relative path."""
+    files = [path for path in folder.rglob("*") if path.suffix in (".wav", ".npy")]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.mark.recipe

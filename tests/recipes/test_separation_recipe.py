@@ -67,6 +67,32 @@ def test_separation_recipe_ends_with_voices_scores_robustness_and_a_page(finishe
 
 
 @pytest.mark.recipe
+def test_separation_in_two_jobs_gives_the_same_files(finished, recipe, tmp_path):
+    dump = next((recipe / "dump").iterdir()) / "test"
+    (tmp_path / "settings.yaml").write_text("nfe: [1]\nbatch: 2\nseed: 3\n", encoding="utf-8")
+    words = ["decode-mixtures", "--model", finished[1], "--dump", dump]
+    words += ["--inference-config", tmp_path / "settings.yaml"]
+
+    def separate(out, *more):
+        assert main([*map(str, words), "--out", str(tmp_path / out), *more]) == 0
+
+    separate("one")
+    for shard in ("2/2", "1/2"):
+        separate("two", "--shard", shard)
+    assert not (tmp_path / "two/mixtures.json").exists()
+    separate("two")
+    one, two = (
+        {path.relative_to(tmp_path / out): path.read_bytes() for path in paths}
+        for out in ("one", "two")
+        for paths in [(tmp_path / out).rglob("*.wav")]
+    )
+    assert one == two and len(one) >= 10
+    assert not (tmp_path / "two/parts").exists() and (tmp_path / "two/mixtures.json").is_file()
+    info = json.loads((tmp_path / "two/nfe_1/info.json").read_text(encoding="utf-8"))
+    assert info["seed"] == 3 and info["rtf"] > 0
+
+
+@pytest.mark.recipe
 def test_robustness_has_every_condition_and_each_track(finished):
     separated = finished[1] / "separate_own"
     found = json.loads((separated / "robustness.json").read_text(encoding="utf-8"))
@@ -140,8 +166,8 @@ def test_what_the_model_has_not_is_said(finished, recipe, tmp_path, capsys):
         assert main(["robustness", *map(str, words)]) == 2
         return capsys.readouterr().err.strip().splitlines()[-1]
 
-    assert "--samples: wants 1 or more, found 0" in robustness("--samples", 0)
-    assert "--nfe: wants 0 or more, found -1" in robustness("--nfe", -1)
+    assert "--samples: expected 1 or more, found 0" in robustness("--samples", 0)
+    assert "--nfe: expected 0 or more, found -1" in robustness("--nfe", -1)
     assert "no such list; there are: avdiffuss, lrs3-2mix, own" in robustness("--list", "others")
     assert main(["robustness", "--model", str(tmp_path), "--dump", ".", "--out", "."]) == 2
 

@@ -1,8 +1,8 @@
 """Sing the test lines and songs of a prepared folder with a trained model.
 
 Writes one folder per row of the score table: natural (the recording), copy (its mel through the
-vocoder), mu (the encoder alone) and nfe_N (the sampler with N network calls), and whole songs. Other
-vocoders beside it have rows copy_VOCODER and nfe_N_VOCODER.
+vocoder), mu (the encoder alone) and nfe_N (the sampler with N network evaluations), and whole songs.
+Other vocoders that are compared have rows copy_VOCODER and nfe_N_VOCODER.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from voicediff import experiment
 from voicediff.audio import read_wav, write_wav
 from voicediff.bin.arguments.decode import add_arguments as add_arguments
+from voicediff.bin.arguments.inference import apply_inference, chosen_sampler
 from voicediff.bin.sing import read_guidance
 from voicediff.data.singing.dataset import SingingDataset
 from voicediff.data.singing.kaldi import read_folder
@@ -28,6 +29,13 @@ from voicediff.diffusion.noise import SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
 from voicediff.errors import ConfigError
 from voicediff.files import whole_folder
+from voicediff.inference.shards import (
+    finished_parts,
+    is_done,
+    join_parts,
+    read_shard,
+    remove_parts,
+)
 from voicediff.inference.singing import SongRenderer
 from voicediff.inference.vocoding import FOLDER, NEURAL, Named, find_vocoder
 from voicediff.registry import build
@@ -37,7 +45,7 @@ from voicediff.tasks.svs.model import SingingSynthesis
 
 @dataclass
 class Row:
-    """One line of the score table: how its mels come about."""
+    """One row of the score table: how its mels are made."""
 
     name: str
     title: str
@@ -48,6 +56,7 @@ class Row:
 
 
 def run(args: argparse.Namespace) -> None:
+    apply_inference(args)
     loaded = experiment.load(args.model, device=args.device)
     task: SingingSynthesis = loaded.task
     vocoder = find_vocoder(args.vocoder, task.mel, args.model)
@@ -59,15 +68,17 @@ def run(args: argparse.Namespace) -> None:
     for row in decoder.rows():
         decoder.write(row)
     decoder.write_songs()
+    if decoder.shard.count == 1:
+        remove_parts(args.out)
 
 
 class Decoding:
-    """The rows and songs of one call of `voicediff decode`; what is done is skipped."""
+    """The rows and songs of one run of `voicediff decode`; those that exist are skipped."""
 
     def __init__(
         self, args: argparse.Namespace, task: SingingSynthesis, vocoder: Named, sampler: dict
     ):
-        self.args, self.task = args, task
+        self.args, self.task, self.shard = args, task, read_shard(args.shard)
         self.device = next(task.parameters()).device
         self.vocoder = vocoder.to(self.device)
         self.others = [other.to(self.device) for other in self._others(args.compare)]
@@ -75,18 +86,22 @@ class Decoding:
         guidance = read_guidance(args.guidance)
         self.guidance = task.guidance if guidance is None else guidance
         self.shallow = task.shallow if args.shallow is None else args.shallow
-        self.sampler_spec = {"name": args.sampler} if args.sampler else sampler
+        self.sampler_spec = chosen_sampler(args, sampler)
         self.lines: SingingDataset = task.dataset(args.dump, training=False, options={})
         self.recordings = read_folder(args.data)
 
     def rows(self) -> list[Row]:
         rows = [Row("natural", "recording", self.vocoder), self._copy(self.vocoder)]
-        calls = _calls(self.args.nfe)
-        rows += [self._generated(nfe, self.vocoder) for nfe in calls]
-        usual = usual_calls(calls)
+        numbers = _read_nfe(self.args.nfe or self._own_nfe())
+        rows += [self._generated(nfe, self.vocoder) for nfe in numbers]
+        usual = usual_nfe(numbers)
         for other in self.others:
             rows += [self._copy(other, beside=True), self._generated(usual, other, beside=True)]
         return rows
+
+    def _own_nfe(self) -> str:
+        """0 and the NFE of the sampler with its own steps."""
+        return f"0,{build('sampler', self.sampler_spec, at='sampler').nfe}"
 
     def _copy(self, vocoder: Named, beside: bool = False) -> Row:
         name = f"copy_{vocoder.title}" if beside else "copy"
@@ -102,7 +117,7 @@ class Decoding:
         return Row(name, title, vocoder, nfe, sampler, beside)
 
     def _others(self, names: str | None) -> list[Named]:
-        """Vocoders to compare; None: those without training, and what lies in the model's folder."""
+        """Vocoders to compare; None: those without training, and the one in the model's folder."""
         if names is None:
             own = [NEURAL] if (self.args.model / FOLDER).is_dir() else []
             found = ["griffin_lim", "harmonic", *own]
@@ -113,33 +128,42 @@ class Decoding:
 
     def write(self, row: Row) -> None:
         """All test lines as wav and mel, and `info.json`; one folder, whole or not at all."""
-        folder, facts = self.args.out / row.name, self._facts(row)
-        if _is_done(folder, facts):
+        whole, facts = self.args.out / row.name, self._facts(row)
+        folder = self.shard.folder(self.args.out) / row.name
+        if is_done(whole, facts) or is_done(folder, facts):
             print(f"{folder}: done already")
             return
-        seconds = {"network": 0.0, "vocoder": 0.0, "audio": 0.0}
+        alone = self.shard.count == 1
+        parts = finished_parts(self.args.out, row.name, facts) if alone else []
         with whole_folder(folder) as new:
-            (new / "wav").mkdir()
-            (new / "mel").mkdir()
-            bar = tqdm(total=len(self.lines), desc=row.name, unit="line")
-            for batch in self._batches():
-                for utt, mel, f0 in self._mels(row, batch, seconds):
-                    np.save(new / "mel" / f"{utt}.npy", mel)
-                    wav = self._wav(row, utt, mel, f0, seconds)
-                    write_wav(new / "wav" / f"{utt}.wav", wav, self.task.mel.sample_rate)
-                    bar.update()
-            bar.close()
-            facts |= _speed(seconds)
+            work = join_parts(parts, new)["work"] if parts else self._fill(row, new)
+            facts |= _speed(work) if alone else {"work": work}
             (new / "info.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
+    def _fill(self, row: Row, folder: Path) -> dict[str, float]:
+        """Write the wav and mel of this job's lines; seconds of work and of sound."""
+        seconds = {"network": 0.0, "vocoder": 0.0, "audio": 0.0}
+        (folder / "wav").mkdir()
+        (folder / "mel").mkdir()
+        batches = self.shard.of(list(self._batches()))
+        with tqdm(total=sum(map(len, batches)), desc=row.name, unit="line") as bar:
+            for batch in batches:
+                for utt, mel, f0 in self._mels(row, batch, seconds):
+                    np.save(folder / "mel" / f"{utt}.npy", mel)
+                    wav = self._wav(row, utt, mel, f0, seconds)
+                    write_wav(folder / "wav" / f"{utt}.wav", wav, self.task.mel.sample_rate)
+                    bar.update()
+        return seconds
+
     def write_songs(self) -> None:
-        """Whole songs, lines placed back at their time, beside the recordings."""
+        """Whole songs, with their recordings."""
         titles = {song: self.recordings.song_score(song).title for song in self.recordings.songs}
         songs = choose_songs(titles, split_titles(self.args.examples), self.args.songs)
+        songs = self.shard.of(songs)
         for song in tqdm(songs, desc="songs", unit="song", disable=not songs):
             folder = self.args.out / "songs" / song
             facts = self._facts(Row("song", song, self.vocoder))
-            if _is_done(folder, facts):
+            if is_done(folder, facts):
                 continue
             with whole_folder(folder) as new:
                 self._song(song, new)
@@ -165,7 +189,7 @@ class Decoding:
         (folder / "score.json").write_text(json.dumps(score.to_dict(), ensure_ascii=False))
 
     def _batches(self) -> Iterator[list[int]]:
-        """Line numbers, alike in length, up to `--batch-seconds` together."""
+        """Line numbers of similar length, up to `--batch-seconds` per batch."""
         most = self.args.batch_seconds * self.task.mel.frame_rate
         order = sorted(range(len(self.lines)), key=lambda i: self.lines.lengths[i])
         batch: list[int] = []
@@ -221,7 +245,7 @@ class Decoding:
         return wav[0].cpu().numpy()
 
     def _facts(self, row: Row) -> dict:
-        """What decides a row's content: the same facts, the same row."""
+        """What a row's content depends on; where it is unchanged the row is skipped."""
         return {
             "row": row.name,
             "title": row.title,
@@ -239,31 +263,23 @@ class Decoding:
         }
 
 
-def usual_calls(calls: Sequence[int]) -> int:
-    """Of several numbers of network calls the one to listen to: the largest up to 10."""
-    return max([nfe for nfe in calls if nfe <= 10] or calls[:1])
+def usual_nfe(numbers: Sequence[int]) -> int:
+    """The NFE of the examples: the largest up to 10."""
+    return max([nfe for nfe in numbers if nfe <= 10] or numbers[:1])
 
 
-def _calls(text: str) -> list[int]:
+def _read_nfe(text: str) -> list[int]:
     try:
-        calls = [int(number) for number in text.split(",")]
+        numbers = [int(number) for number in text.split(",")]
     except ValueError:
-        calls = [-1]
-    if min(calls) < 0:
-        raise ConfigError(f"--nfe: wants numbers of calls like 0,1,4,10; found {text!r}")
-    return calls
-
-
-def _is_done(folder: Path, facts: dict) -> bool:
-    path = folder / "info.json"
-    if not path.is_file():
-        return False
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return all(found.get(key) == value for key, value in facts.items())
+        numbers = [-1]
+    if min(numbers) < 0:
+        raise ConfigError(f"--nfe: expected numbers like 0,1,4,10, found {text!r}")
+    return numbers
 
 
 def _speed(seconds: dict[str, float]) -> dict[str, float]:
-    """Real-time factors: seconds of work per second of sound."""
+    """Real-time factors: seconds of computation per second of sound."""
     audio = max(seconds["audio"], 1e-9)
     return {
         "seconds": round(seconds["audio"], 3),

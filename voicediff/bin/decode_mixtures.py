@@ -2,7 +2,7 @@
 
 Writes one folder per row of the score table: truth (the sources), mixture, the oracle masks
 (mask_ratio, mask_phase), predictor (the model's first estimate) and nfe_N (the generator with N
-network calls). What is done is skipped.
+network evaluations). Rows that exist are skipped.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from voicediff import experiment
 from voicediff.audio import write_wav
 from voicediff.audio.masks import phase_masked, ratio_masked
 from voicediff.bin.arguments.decode_mixtures import add_arguments as add_arguments
+from voicediff.bin.arguments.inference import apply_inference, chosen_sampler
 from voicediff.data.separation.dataset import ListedMixtures
 from voicediff.data.separation.mixtures import MixtureList, read_list
 from voicediff.data.separation.talks import read_prepared
@@ -33,6 +34,13 @@ from voicediff.errors import ConfigError, DataError
 from voicediff.experiment import Experiment
 from voicediff.files import whole_folder
 from voicediff.inference.separation import batches_of, separate_batch
+from voicediff.inference.shards import (
+    finished_parts,
+    is_done,
+    join_parts,
+    read_shard,
+    remove_parts,
+)
 from voicediff.networks.cost import macs, parameters
 from voicediff.registry import build
 from voicediff.report.separation_rows import MASKS, MIXTURE, TRUTH, track_name
@@ -49,7 +57,7 @@ TITLES = {
 
 @dataclass
 class Row:
-    """One line of the score table: how its tracks come about."""
+    """One row of the score table: how its tracks are made."""
 
     name: str
     title: str
@@ -58,20 +66,24 @@ class Row:
 
 
 def run(args: argparse.Namespace) -> None:
+    apply_inference(args)
     decoding = MixtureDecoding(args, load_separation(args.model, args.device))
     for row in decoding.rows():
         decoding.write(row)
+    if decoding.shard.count > 1:
+        return
+    remove_parts(args.out)
     made = decoding.made
     made.write(args.out / "mixtures.json")
     print(f"{args.out}: {len(made.mixtures)} mixtures of list {made.name} ({made.hash})")
 
 
 class MixtureDecoding:
-    """The rows of one call of `voicediff decode-mixtures`; what is done is skipped."""
+    """The rows of one run of `voicediff decode-mixtures`; those that exist are skipped."""
 
     def __init__(self, args: argparse.Namespace, loaded: Experiment):
-        self.args, self.task = args, loaded.task
-        self.sampler_spec = {"name": args.sampler} if args.sampler else loaded.sampler
+        self.args, self.task, self.shard = args, loaded.task, read_shard(args.shard)
+        self.sampler_spec = chosen_sampler(args, loaded.sampler)
         self.noise_scale = self.task.noise_scale if args.noise_scale is None else args.noise_scale
         self.mixtures = read_mixtures(args.dump, args.list, args.mixtures)
         self.made = MixtureList(args.list, args.dump.name, tuple(self.mixtures.mixtures))
@@ -79,7 +91,7 @@ class MixtureDecoding:
 
     def rows(self) -> list[Row]:
         rows = [Row(name, title) for name, title in TITLES.items()]
-        wanted = numbers_of_calls(self.args.nfe)
+        wanted = read_nfe(self.args.nfe or "0")
         if self.task.predictor is not None:
             rows.append(Row("predictor", title_of(self.task, 0), 0))
         if self.task.diffusion is None:
@@ -96,26 +108,36 @@ class MixtureDecoding:
 
     def write(self, row: Row) -> None:
         """All tracks, and `info.json`; one folder, whole or not at all."""
-        folder, facts = self.args.out / row.name, self._facts(row)
-        if _is_done(folder, facts):
+        whole, facts = self.args.out / row.name, self._facts(row)
+        folder = self.shard.folder(self.args.out) / row.name
+        if is_done(whole, facts) or is_done(folder, facts):
             print(f"{folder}: done already")
             return
-        work = {"network": 0.0, "audio": 0.0}
+        alone = self.shard.count == 1
+        parts = finished_parts(self.args.out, row.name, facts) if alone else []
         with whole_folder(folder) as new:
-            (new / "wav").mkdir()
-            bar = tqdm(total=len(self.mixtures), desc=row.name, unit="mixture", disable=None)
+            info = join_parts(parts, new) if parts else self._fill(row, new)
+            if not alone:
+                facts |= info
+            elif row.nfe is not None:
+                facts |= self._costs(row, info["work"], info["threads"])
+            (new / "info.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+    def _fill(self, row: Row, folder: Path) -> dict[str, Any]:
+        """Write the tracks of this job's mixtures; seconds of work and of sound, and threads."""
+        work = {"network": 0.0, "audio": 0.0}
+        (folder / "wav").mkdir()
+        with tqdm(desc=row.name, unit="mixture", disable=None) as bar:
             for name, tracks in self._tracks(row, work):
                 for voice, track in enumerate(tracks):
-                    write_wav(new / "wav" / f"{track_name(name, voice)}.wav", track, SAMPLE_RATE)
+                    path = folder / "wav" / f"{track_name(name, voice)}.wav"
+                    write_wav(path, track, SAMPLE_RATE)
                 bar.update()
-            bar.close()
-            if row.nfe is not None:
-                facts |= self._costs(row, work)
-            (new / "info.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        return {"work": work, "threads": torch.get_num_threads()}
 
     def _tracks(self, row: Row, work: dict[str, float]) -> Iterator[tuple[str, np.ndarray]]:
         """(mixture, tracks (S, N)) of a row."""
-        for batch in batches_of(self.task, self.mixtures, self.args.batch):
+        for batch in batches_of(self.task, self.mixtures, self.args.batch, self.shard):
             if row.nfe is None:
                 tracks = [reference(row.name, *pair) for pair in _sounds(batch)]
             else:
@@ -130,7 +152,7 @@ class MixtureDecoding:
                 yield name, voices[:, : int(frames) * HOP]
 
     def _own_nfe(self) -> int | None:
-        """Calls of the sampler as the experiment names it."""
+        """NFE of the sampler as configured in the experiment."""
         return build("sampler", self.sampler_spec, at="sampler").nfe
 
     def _sampler(self, nfe: int) -> Sampler | None:
@@ -138,11 +160,11 @@ class MixtureDecoding:
         try:
             return sampler.with_nfe(nfe)
         except ConfigError as error:
-            print(f"{nfe} calls left out: {error}", file=sys.stderr)
+            print(f"NFE {nfe} left out: {error}", file=sys.stderr)
             return None
 
     def _facts(self, row: Row) -> dict[str, Any]:
-        """What decides a row's content: the same facts, the same row."""
+        """What a row's content depends on; where it is unchanged the row is skipped."""
         facts = {"row": row.name, "title": row.title, "nfe": row.nfe, "list": self.made.hash}
         if row.nfe is None:
             return facts
@@ -154,10 +176,10 @@ class MixtureDecoding:
             "weights": self.weights,
         }
 
-    def _costs(self, row: Row, work: dict[str, float]) -> dict[str, Any]:
-        """Real-time factor (work per second of mixture, all voices), weights, and MACs.
+    def _costs(self, row: Row, work: dict[str, float], threads: int) -> dict[str, Any]:
+        """Real-time factor (all speakers), number of weights, and MACs.
 
-        MACs are in 10^9 per second of sound and voice.
+        MACs are in 10^9 per second of sound and speaker.
         """
         task = self.task
         generator = task.diffusion if row.sampler else None
@@ -165,7 +187,7 @@ class MixtureDecoding:
         return {
             "seconds": round(work["audio"], 3),
             "rtf": work["network"] / max(work["audio"], 1e-9),
-            "threads": torch.get_num_threads(),
+            "threads": threads,
             "device": next(task.parameters()).device.type,
             "parameters": everything,
             "parameters_predictor": parameters(task.predictor),
@@ -174,9 +196,9 @@ class MixtureDecoding:
         }
 
     def _macs(self, row: Row) -> float:
-        """Per second of sound and voice.
+        """Per second of sound and speaker.
 
-        In float32: the counter takes recurrent layers to pieces, which would mix precisions.
+        In float32: the counter decomposes recurrent layers, which would mix precisions.
         """
         task, batch = self.task, next(batches_of(self.task, self.mixtures, 1))
         voices, seconds = batch["sources"].shape[1], int(batch["frames"][0]) * HOP / SAMPLE_RATE
@@ -197,12 +219,12 @@ def load_separation(model: Path, device: str | None = None) -> Experiment:
     return loaded
 
 
-def title_of(task: SpeechSeparation, calls: int | None) -> str:
-    """What separates, for people; 0 calls are the predictor's own estimate, None is any number."""
-    if calls == 0:
+def title_of(task: SpeechSeparation, nfe: int | None) -> str:
+    """Name of a row for people; NFE 0 is the predictor alone, None is any number."""
+    if nfe == 0:
         return "predictor alone"
     before = "predictor + generator" if task.predictor is not None else "generator"
-    return before if calls is None else f"{before}, NFE {calls}"
+    return before if nfe is None else f"{before}, NFE {nfe}"
 
 
 def read_mixtures(dump: Path, name: str, count: int | None = None) -> ListedMixtures:
@@ -212,7 +234,7 @@ def read_mixtures(dump: Path, name: str, count: int | None = None) -> ListedMixt
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
         raise DataError(f"{path}: no such list; there are: {there}")
     if count is not None and count < 1:
-        raise ConfigError(f"--mixtures: wants 1 or more, found {count}")
+        raise ConfigError(f"--mixtures: expected 1 or more, found {count}")
     clips, made = read_prepared(dump), read_list(path)
     kept = MixtureList(made.name, made.split, made.mixtures[:count], made.left_out)
     if not kept.mixtures:
@@ -221,7 +243,7 @@ def read_mixtures(dump: Path, name: str, count: int | None = None) -> ListedMixt
 
 
 def reference(name: str, mixture: Tensor, sources: Tensor) -> np.ndarray:
-    """The tracks (S, N) of a row that no model makes, from a mixture (N,) and its sources (S, N)."""
+    """The tracks (S, N) of a row without a model, from a mixture (N,) and its sources (S, N)."""
     if name == TRUTH:
         return sources.numpy()
     if name == MIXTURE:
@@ -230,24 +252,16 @@ def reference(name: str, mixture: Tensor, sources: Tensor) -> np.ndarray:
     return masked(mixture, sources).numpy()
 
 
-def numbers_of_calls(text: str) -> list[int]:
+def read_nfe(text: str) -> list[int]:
     """`0,1,4` as numbers. Raises ConfigError."""
     try:
-        calls = [int(number) for number in text.split(",")]
+        numbers = [int(number) for number in text.split(",")]
     except ValueError:
-        calls = [-1]
-    if min(calls) < 0:
-        raise ConfigError(f"--nfe: wants numbers of calls like 0,1,4; found {text!r}")
-    return calls
+        numbers = [-1]
+    if min(numbers) < 0:
+        raise ConfigError(f"--nfe: expected numbers like 0,1,4, found {text!r}")
+    return numbers
 
 
 def _sounds(batch: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
     return list(zip(batch["mixture"], batch["sources"], strict=True))
-
-
-def _is_done(folder: Path, facts: dict[str, Any]) -> bool:
-    path = folder / "info.json"
-    if not path.is_file():
-        return False
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return all(found.get(key) == value for key, value in facts.items())

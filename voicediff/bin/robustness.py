@@ -1,8 +1,8 @@
-"""Measure what a disturbed video costs: missing, frozen, occluded, blurred, early and late.
+"""Measure separation with a disturbed video: missing, frozen, occluded, blurred, early and late.
 
 Separates the mixtures of a list under each condition and writes robustness.json, the table that
-`voicediff score-mixtures` shows, and robustness/CONDITION.json, the figures of each track. What is
-done is skipped.
+`voicediff score-mixtures` shows, and robustness/CONDITION.json, the metrics of each track.
+Conditions that exist are skipped.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from voicediff import experiment
+from voicediff.bin.arguments.inference import apply_inference, chosen_sampler
 from voicediff.bin.arguments.robustness import add_arguments as add_arguments
 from voicediff.bin.decode_mixtures import (
     load_separation,
@@ -44,8 +45,9 @@ FIGURES = ("si_sdri", "selected", "confidence")
 
 
 def run(args: argparse.Namespace) -> None:
+    apply_inference(args, ignored=("nfe",))
     if args.samples < 1:
-        raise ConfigError(f"--samples: wants 1 or more, found {args.samples}")
+        raise ConfigError(f"--samples: expected 1 or more, found {args.samples}")
     test = RobustnessTest(args, load_separation(args.model, args.device))
     with tqdm(unit="mixture", disable=None) as bar:
         bar.total = len(CONDITIONS) * len(test.made.mixtures)
@@ -57,12 +59,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 class RobustnessTest:
-    """One model, one list, all conditions; each condition's tracks are kept in a file of its own."""
+    """One model, one list, all conditions; one result file per condition."""
 
     def __init__(self, args: argparse.Namespace, loaded: Experiment):
         self.args, self.task = args, loaded.task
         self.noise_scale = self.task.noise_scale if args.noise_scale is None else args.noise_scale
-        self.sampler_spec = {"name": args.sampler} if args.sampler else loaded.sampler
+        self.sampler_spec = chosen_sampler(args, loaded.sampler)
         self.sampler = self._sampler()
         self.samples = 1 if self.sampler is None else args.samples
         listed = read_mixtures(args.dump, args.list, args.mixtures)
@@ -72,7 +74,7 @@ class RobustnessTest:
         self.metrics = separation_metrics(("si_sdr", "selection"))[0]
 
     def facts(self) -> dict[str, Any]:
-        """What decides the figures: the same facts, the same figures."""
+        """What the results depend on."""
         nfe = 0 if self.sampler is None else self.sampler.nfe
         return {
             "title": title_of(self.task, nfe),
@@ -87,7 +89,7 @@ class RobustnessTest:
         }
 
     def tracks(self, condition: Condition, bar: tqdm) -> Tracks:
-        """Figures by track, read where they are there already."""
+        """Metrics by track, read from the file where it exists."""
         path = self.args.out / "robustness" / f"{condition.name}.json"
         facts = self.facts()
         bar.set_description(condition.title)
@@ -103,45 +105,45 @@ class RobustnessTest:
         mixtures = DisturbedMixtures(self.clips, self.made, condition, self.args.seed)
         tracks: Tracks = {}
         for batch in batches_of(self.task, mixtures, self.args.batch):
-            drawn = np.stack([self._separated(batch, number) for number in range(self.samples)])
+            estimates = np.stack([self._separated(batch, number) for number in range(self.samples)])
             for place, utt in enumerate(batch["utts"]):
                 samples = int(batch["frames"][place]) * HOP
                 truth = batch["sources"][place, :, :samples].numpy()
                 mixture = batch["mixture"][place, :samples].numpy()
-                figures = self._figures(truth, mixture, drawn[:, place, :, :samples])
+                figures = self._figures(truth, mixture, estimates[:, place, :, :samples])
                 tracks |= {track_name(utt, voice): f for voice, f in enumerate(figures)}
             bar.update(len(batch["utts"]))
         return tracks
 
     def _separated(self, batch: dict[str, Any], number: int) -> np.ndarray:
-        """(B, S, N); the first draw's seed is that of `voicediff decode-mixtures`."""
+        """(B, S, N); the first sample's seed is that of `voicediff decode-mixtures`."""
         seed = item_seed(self.args.seed, number) if number else self.args.seed
         found = separate_batch(self.task, batch, self.sampler, seed, self.noise_scale)
         return found.voices.float().cpu().numpy()
 
     def _figures(
-        self, truth: np.ndarray, mixture: np.ndarray, drawn: np.ndarray
+        self, truth: np.ndarray, mixture: np.ndarray, estimates: np.ndarray
     ) -> list[dict[str, float]]:
-        """What is known of S voices: truth (S, N), mixture (N,), drawn (samples, S, N)."""
-        sure = confidence(drawn)
+        """Metrics of S tracks: truth (S, N), mixture (N,), estimates (samples, S, N)."""
+        confidences = confidence(estimates)
         found = []
         for voice, target in enumerate(truth):
             others = np.delete(truth, voice, 0)
             after, before = (
                 score_track(SeparatedTrack(target, sound, others, SAMPLE_RATE), self.metrics)
-                for sound in (drawn[0, voice], mixture)
+                for sound in (estimates[0, voice], mixture)
             )
             figures = improved(after, before, self.metrics)
-            figures["confidence"] = float(sure[voice])
+            figures["confidence"] = float(confidences[voice])
             known = (name for name in FIGURES if math.isfinite(figures.get(name, math.nan)))
             found.append({name: figures[name] for name in known})
         return found
 
     def _sampler(self) -> Sampler | None:
-        """None takes the predictor alone. Raises ConfigError for what the model has not."""
+        """None takes the predictor alone. Raises ConfigError where the model has no such part."""
         nfe, task = self.args.nfe, self.task
         if nfe is not None and nfe < 0:
-            raise ConfigError(f"--nfe: wants 0 or more, found {nfe}")
+            raise ConfigError(f"--nfe: expected 0 or more, found {nfe}")
         if nfe == 0 and task.predictor is None:
             raise ConfigError(f"--nfe 0: {self.args.model} has no predictor; give 1 or more")
         if task.diffusion is None and nfe:
@@ -155,7 +157,7 @@ class RobustnessTest:
 
 
 def _kept(path: Path, facts: dict[str, Any]) -> Tracks | None:
-    """Tracks measured before under the same facts; None where there are none."""
+    """Tracks measured before with the same facts; None where there are none."""
     if not path.is_file():
         return None
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -13,10 +13,32 @@ minutes=30 speakers= seed=1 skip_bad=
 num_speakers=2 mixtures=96 noise=
 boxes=auto yunet=
 train_config=conf/train_mini.yaml train_args= init_from= distill= tag= inference_tag=
-list=own nfe=0,1,2,4 robustness_mixtures=18 samples=2 examples=6 skip_train=
+inference_config= inference_args= inference_nj=1
+list=own nfe= robustness_mixtures=18 samples=2 examples=6 skip_train=
+
+corpora="Corpora of this recipe. None is needed: without a root a mini LRS3 (drawn faces, synthetic speech) is generated.
+
+LRS3-TED
+  from     https://www.robots.ox.ac.uk/~vgg/data/lip_reading/ (Visual Geometry Group, Oxford); it is no longer distributed
+  size     438 hours of TED and TEDx talks: pretrain 119 k clips, trainval 32 k, test 1.5 k
+  layout   DIR/{pretrain,trainval,test}/<speaker>/<clip>.mp4 and .txt
+  use      ./run.sh --lrs3-root DIR --train-config FILE
+
+VoxCeleb2
+  from     https://mm.kaist.ac.kr/datasets/voxceleb/ on request (with the Visual Geometry Group's permission page
+           https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html); links have often changed
+  size     2442 hours, 1.1 million clips of 6112 speakers
+  layout   DIR/[dev|test/]mp4/<speaker>/<video>/<clip>.mp4, sound in wav/, m4a/ or aac/ beside mp4/
+  use      ./run.sh --vox2-root DIR --train-config conf/train_base.yaml
+
+GRID
+  from     https://zenodo.org/record/3625687 or https://spandh.dcs.shef.ac.uk/gridcorpus/ (Sheffield), without registration
+  size     34 speakers, 1000 sentences of 3 s each; no video of one of them: 27.5 hours
+  layout   DIR/<speaker>/*.mpg, or clips alone with --clip2spk TABLE
+  use      ./run.sh --grid-root DIR --train-config FILE"
 
 usage="usage: ./run.sh [options]     from data to a page with separated tracks and scores
-  --stage N              first stage (1 data, 2 crops and features, 3 training, 4 separation, 5 scoring) [$stage]
+  --stage N              first stage (0 prints where to get the corpora, and exits; 1 data, 2 crops and features, 3 training, 4 separation, 5 scoring) [$stage]
   --stop-stage N         last stage [$stop_stage]
   --lrs3-root DIR        LRS3 (pretrain/ trainval/ test/); without any root a mini LRS3 is generated
   --vox2-root DIR        VoxCeleb2 (mp4/ and wav/, m4a/ or aac/)
@@ -37,9 +59,12 @@ usage="usage: ./run.sh [options]     from data to a page with separated tracks a
   --init-from DIR        fine-tune the model of this experiment folder
   --distill FILE         then distil the generator to 1 or 2 steps, e.g. conf/distill_reflow.yaml, and use the distilled model
   --tag NAME             name of the experiment folder below exp/ [name of the configuration]
-  --inference-tag NAME   name of the separation [from the list]
+  --inference-tag NAME   name of the separation [from the list and the inference settings]
+  --inference-config FILE  settings of separation in YAML: sampler, steps, nfe, noise_scale, seed, batch
+  --inference-args ARGS  the same as text, before the file, e.g. 'sampler=heun steps=4'
+  --inference-nj N       parallel jobs of separation; the results are the same [$inference_nj]
   --list NAME            list of mixtures to separate: own, avdiffuss or lrs3-2mix [$list]
-  --nfe LIST             numbers of function evaluations to compare, 0 is the predictor alone [$nfe]
+  --nfe LIST             numbers of function evaluations to compare, 0 is the predictor alone [0,1,2,4]
   --robustness-mixtures N  mixtures of the robustness table, 0 omits it [$robustness_mixtures]
   --samples N            samples of the generator for the confidence in that table [$samples]
   --examples N           mixtures on the page [$examples]
@@ -49,6 +74,7 @@ usage="usage: ./run.sh [options]     from data to a page with separated tracks a
   --nj N                 parallel jobs on the CPU [$nj]"
 . ../../../tools/recipe.sh "$@"
 . ./path.sh
+from_caller train_config init_from distill inference_config
 for name in lrs3_root vox2_root grid_root clip2spk splits yunet; do
   [ -z "${!name}" ] || [ ! -e "$caller/${!name}" ] || printf -v "$name" '%s' "$(realpath "$caller/${!name}")"
 done
@@ -57,7 +83,9 @@ case $robustness_mixtures in *[!0-9]* | '') fail "--robustness-mixtures takes a 
 tag=${tag:-$(basename "$train_config" .yaml)}
 exp=exp/$tag
 separator=$exp${distill:+.$(basename "$distill" .yaml)}
-separated=$separator/separate_${inference_tag:-$list}
+separated=$separator/separate_${inference_tag:-$list$(inference_suffix)}
+[ -n "$nfe$inference_config$inference_args" ] || nfe=0,1,2,4
+settings=(${inference_config:+--inference-config "$inference_config"} ${inference_args:+--inference-args "$inference_args"})
 root=$lrs3_root$vox2_root$grid_root
 corpus=$([ -n "$root" ] && basename "$root" || echo "mini_${minutes}min${speakers:+_${speakers}people}_seed$seed")
 [ "$num_speakers" = 2 ] || corpus=${corpus}_${num_speakers}speakers
@@ -84,10 +112,11 @@ if [ -z "$skip_train" ] && [ -n "$distill" ] && stage 3 "distillation"; then
     ${has_dev:+--dev "$dump/dev"} --exp "$separator" --init-from "$exp"
 fi
 if stage 4 "separation"; then
-  run $decode_cmd voicediff decode-mixtures --model "$separator" --dump "$dump/test" --list "$list" --out "$separated" --nfe "$nfe"
+  decode_jobs "$separated/log/separate" voicediff decode-mixtures --model "$separator" --dump "$dump/test" --list "$list" \
+    --out "$separated" ${nfe:+--nfe "$nfe"} ${settings[@]+"${settings[@]}"}
   if [ "$robustness_mixtures" -gt 0 ]; then
-    run $decode_cmd voicediff robustness --model "$separator" --dump "$dump/test" --list "$list" --out "$separated" \
-      --mixtures "$robustness_mixtures" --samples "$samples"
+    run $decode_cmd "$separated/log/robustness.log" voicediff robustness --model "$separator" --dump "$dump/test" --list "$list" --out "$separated" \
+      --mixtures "$robustness_mixtures" --samples "$samples" ${settings[@]+"${settings[@]}"}
   fi
 fi
 if stage 5 "scoring"; then

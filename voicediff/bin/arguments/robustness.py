@@ -9,12 +9,14 @@ from voicediff.bin.arguments.decode_mixtures import add_common_arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--nfe", type=int, help="network calls, 0 is the predictor alone [the sampler's own]"
+        "--nfe",
+        type=int,
+        help="network evaluations (NFE); 0: the predictor alone [the sampler's own]",
     )
     parser.add_argument(
         "--samples",
         type=int,
         default=1,
-        help="draws of the generator; the confidence asks how far they agree [%(default)s]",
+        help="posterior samples, whose agreement is the confidence [%(default)s]",
     )
     add_common_arguments(parser)
