@@ -1,8 +1,10 @@
 """Options of run.sh that take a value or none, and commands that run as several jobs."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,3 +112,20 @@ def test_decode_jobs_split_and_then_join(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "decode --shard 2/2" in (tmp_path / "log/decode.2.log").read_text()
     assert "\ndecode\n" in (tmp_path / "log/decode.log").read_text()
+
+
+@pytest.mark.parametrize("recipe_folder", ["csd/svs", "lrs3/avss"])
+@pytest.mark.parametrize("shell", ["bash", "dash", "zsh"])
+def test_path_sh_can_be_sourced_from_each_shell(shell, recipe_folder):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    environment = os.environ | {"VOICEDIFF_PYTHON": sys.executable}
+    done = subprocess.run(
+        [shell, "-c", ". ./path.sh && command -v voicediff"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=TOOLS.parent / "egs" / recipe_folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).parent == Path(sys.executable).parent
