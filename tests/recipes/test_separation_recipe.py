@@ -61,7 +61,7 @@ def test_separation_recipe_ends_with_voices_scores_robustness_and_a_page(finishe
         assert len(list((separated / row / "wav").glob("*.wav"))) == 12
     assert (separated / "index.html").stat().st_size > 10_000
     results = (separated / "RESULTS.md").read_text(encoding="utf-8")
-    assert "## Robustness (predictor + generator, 2 calls, 2 mixtures)" in results
+    assert "## Robustness (predictor + generator, NFE 2, 2 mixtures)" in results
     for line in ("sounds:", "scores:", "page:"):
         assert line in done.stdout
 

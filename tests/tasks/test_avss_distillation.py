@@ -1,4 +1,4 @@
-"""The generator of separation as a student: targets, teacher, and samples in one call."""
+"""The distilled generator of separation: targets, teacher, and one-step samples."""
 
 import copy
 from pathlib import Path

@@ -123,7 +123,7 @@ class Network:
         self.compiled: dict[str, Callable] = {}
 
     def evaluate(self, variant: str) -> Tensor:
-        """One call with prepared conditions, as samplers make it."""
+        """One evaluation with prepared conditions, as samplers make it."""
         with torch.no_grad(), self.as_in(variant) as net:
             return net(self.x, self.t, self.mu, self.ready, self.mask)
 

@@ -60,7 +60,7 @@ def _of(
 
 @dataclass(frozen=True)
 class Call:
-    """Arguments and result of one call of the loss: x0, mu (B, C, F, T), mask (B, T)."""
+    """Arguments and result of one evaluation of the loss: x0, mu (B, C, F, T), mask (B, T)."""
 
     x0: Tensor
     mu: Tensor

@@ -172,7 +172,7 @@ class Separator:
             lines.append(f"{search.count} people asked for, {len(visible)} found")
         lines += [f"{trouble}; the rest was separated" for trouble in footage.troubles]
         lines += [
-            f"{one} and {other} have the same voice (SI-SDR {level:.1f} dB between their tracks): "
+            f"{one} and {other} have nearly the same track (SI-SDR {level:.1f} dB between them): "
             "the model cannot tell them apart, or they are one person"
             for one, other, level in same
         ]

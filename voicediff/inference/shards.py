@@ -58,7 +58,7 @@ def is_done(folder: Path, facts: Mapping[str, Any]) -> bool:
 
 
 def finished_parts(out: Path, row: str, facts: Mapping[str, Any]) -> list[Path]:
-    """The folders of a row that all jobs of one call have written with these facts, or none."""
+    """The folders of a row that all jobs of one run have written with these facts, or none."""
     first = [path.name for path in (out / PARTS).glob("1_of_*")]
     for count in sorted(int(name.rpartition("_")[2]) for name in first):
         parts = [Shard(index, count).folder(out) / row for index in range(1, count + 1)]

@@ -49,7 +49,7 @@ class MixtureOptions:
             helps the network to use the lips; with them from the start it may return the
             unprocessed mixture for a long time.
         speed: largest relative change of the playback speed of audio and video, which also changes the
-            pitch and so the number of different voices. Two clips of one speaker get the same speed.
+            pitch and so the number of distinct speakers. Two clips of one speaker get the same speed.
     """
 
     protocol: str = "own"
