@@ -23,7 +23,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_post_transform(TypesOfOtherPackages)
     app.connect("autodoc-process-docstring", _process)
     app.connect("autodoc-process-signature", _signature)
-    app.connect("autodoc-process-bases", _bases)
     return {"parallel_read_safe": True}
 
 
@@ -49,10 +48,6 @@ def _signature(
     return arguments and arguments.replace("<factory>", "..."), result
 
 
-def _bases(app: Any, name: str, part: object, options: Any, bases: list[type]) -> None:
-    bases[:] = [base for base in bases if base is not object]
-
-
 def as_rst(text: str) -> str:
     """A plain docstring as reStructuredText."""
     paragraphs = re.split(r"\n\s*\n", text.expandtabs().strip("\n"))
@@ -64,6 +59,8 @@ def _paragraph(text: str) -> Iterator[str]:
     if section:
         yield f"**{section[1]}**"
         yield _list(textwrap.dedent(text[section.end() :]), ENTRY)
+    elif text.startswith(">>>"):
+        yield text  # an example; it ends at the blank line
     elif text.startswith(" "):
         yield "::\n\n" + textwrap.indent(textwrap.dedent(text), "    ")
     elif BULLET.match(text):
