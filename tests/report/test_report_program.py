@@ -112,7 +112,7 @@ def test_the_table_is_well_formed_and_the_recommendation_is_applied(place):
     ("options", "words"),
     [
         (("--samplers", "huen"), "no sampler 'huen'; did you mean 'heun'"),
-        (("--samplers", "rk45"), "--samplers: rk45 chooses its steps itself"),
+        (("--samplers", "rk45"), "--samplers: rk45 has adaptive steps"),
         (("--grids", "cubic"), "no grid 'cubic'"),
         (("--nfe", "4,x"), "--nfe: expected numbers"),
         (("--items", "0"), "--items: expected 1 or more, found 0"),
