@@ -18,7 +18,9 @@ def haar() -> HaarFaces | None:
     detector = HaarFaces()
     if HAS_CASCADE:
         return detector
-    with pytest.raises(ConfigError, match="has no Haar cascade for face detection: give the YuNet") as said:
+    with pytest.raises(
+        ConfigError, match="has no Haar cascade for face detection: give the YuNet"
+    ) as said:
         detector(np.zeros((64, 64, 3), np.uint8))
     assert "\n" not in str(said.value)
     return None

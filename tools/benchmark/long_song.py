@@ -76,7 +76,9 @@ def seams(model: Path, wav: Path) -> float:
     sound, _ = read_wav(wav, spec.sample_rate)
     mel = log_mel(torch.from_numpy(sound), spec).numpy()
     flux = np.maximum(np.diff(mel, axis=1), 0).mean(0)
-    longest, overlap = (round(s * spec.frame_rate) for s in (SongRenderer.longest, SongRenderer.overlap))
+    longest, overlap = (
+        round(s * spec.frame_rate) for s in (SongRenderer.longest, SongRenderer.overlap)
+    )
     windows = _windows(0, mel.shape[1], longest, overlap)
     at_seam = np.zeros(len(flux), bool)
     for first, _ in windows[1:]:
