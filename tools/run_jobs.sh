@@ -60,7 +60,8 @@ for index in "${!pids[@]}"; do
   echo "# ended $(date), exit status $status" >>"${logs[index]}"
   [ "$status" -ne 0 ] || continue
   [ "$failed" -ne 0 ] || failed=$status
-  [ "$count" -eq 1 ] || grep -v '^#' "${logs[index]}" | tail -n 5 >&2
+  [ "$count" -gt 1 ] || continue # its output was printed
+  grep -v '^#' "${logs[index]}" | tail -n 5 >&2
   echo "run_jobs.sh: job $((first + index)) of $count failed with exit status $status, see ${logs[index]}" >&2
 done
 exit "$failed"

@@ -119,8 +119,8 @@ install() {
   requirements >"$venv/requirements.txt"
   # setuptools of the lock builds this package too, so that a new setuptools cannot break an old checkout
   if ! {
-    pip install -q -c "$([ "$versions" = newest ] && echo /dev/null || echo "$root/tools/constraints.txt")" --upgrade setuptools &&
-      pip install -q --upgrade --upgrade-strategy "$([ "$versions" = newest ] && echo eager || echo only-if-needed)" \
+    pip install -q --no-compile -c "$([ "$versions" = newest ] && echo /dev/null || echo "$root/tools/constraints.txt")" --upgrade setuptools &&
+      pip install -q --no-compile --upgrade --upgrade-strategy "$([ "$versions" = newest ] && echo eager || echo only-if-needed)" \
         --no-build-isolation -r "$venv/requirements.txt" -e "$root[$extras]"
   } >"$log" 2>&1; then
     tail -n 15 "$log" >&2

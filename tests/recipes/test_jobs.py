@@ -90,7 +90,12 @@ def test_a_failing_job_shows_the_end_of_its_log_and_its_status(tmp_path):
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_all_jobs(sent, status, tmp_path):
     words = ["JOB=1:2", "JOB.log", "bash", "-c", "echo $$ > pid.JOB; exec sleep 60"]
-    process = subprocess.Popen([TOOLS / "run_jobs.sh", *words], cwd=tmp_path)
+    process = subprocess.Popen(
+        [TOOLS / "run_jobs.sh", *words],
+        cwd=tmp_path,
+        # a shell that runs the tests in the background ignores SIGINT, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     pids = [tmp_path / "pid.1", tmp_path / "pid.2"]
     while not all(path.is_file() and path.read_text().endswith("\n") for path in pids):
         time.sleep(0.01)
