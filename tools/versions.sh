@@ -32,7 +32,7 @@ constraints() {
   esac
 }
 constraints >"$venv.txt"
-[ -x "$venv/bin/python" ] || uv venv -q --python "$python" "$venv"
+[ -x "$venv/bin/python" ] || uv venv -q --seed --python "$python" "$venv"
 uv pip install -q --python "$venv/bin/python" -c "$venv.txt" -e '.[all]'
 echo "$versions versions, $("$venv/bin/python" --version), $("$venv/bin/python" -c 'import torch; print("torch", torch.__version__)'), in $venv"
 "$venv/bin/python" -m voicediff.optional
