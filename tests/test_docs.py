@@ -18,7 +18,7 @@ from voicediff.registry import KINDS, Spec, build, read_options
 from voicediff.training.options import Training
 
 ROOT = Path(__file__).parents[1]
-SKIPPED = {"exp", "data", "dump", "downloads", "venv", ".git", ".pytest_cache", "build"}
+SKIPPED = {"exp", "data", "dump", "downloads", "venv", "venvs", ".git", ".pytest_cache", "build"}
 PAGES = sorted(
     path for path in ROOT.rglob("*.md") if not SKIPPED & set(path.relative_to(ROOT).parts[:-1])
 )
