@@ -408,6 +408,10 @@ def _checked_sequence(value: Any, kind: type, args: tuple, at: str, wrong: Confi
 def _spell(hint: Any) -> str:
     if hint is Spec:
         return "a part like {name: ...}"
+    if hint is type(None):
+        return "None"
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):  # Optional[...] in Python 3.10
+        return " | ".join(_spell(choice) for choice in typing.get_args(hint))
     if isinstance(hint, type) and not typing.get_args(hint):
         return hint.__name__
     return str(hint).replace("typing.", "").replace("voicediff.registry.", "")

@@ -75,7 +75,9 @@ class Song(Sound):
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(9, 4), layout="constrained")
-        upper, lower = figure.subplots(2, sharex=True)
+        upper = figure.add_subplot(2, 1, 1)
+        lower = figure.add_subplot(2, 1, 2, sharex=upper)
+        upper.tick_params(labelbottom=False)
         end = self.mel.shape[1] / self.frame_rate
         upper.imshow(self.mel, origin="lower", aspect="auto", extent=(0, end, 0, len(self.mel)))
         upper.set_ylabel("mel bin")
