@@ -75,7 +75,7 @@ def generated(task: Any, given: Inputs, sampler: Any, noise: Callable, options: 
     if "lags" in options:
         options = options | {"lags": torch.tensor(options["lags"])}
     found = task.separate(*(given[name] for name in SCENE), sampler, noise, **options)
-    return {"voices": found.voices, "lags": found.lags}
+    return {"voices": found.tracks, "lags": found.lags}
 
 
 def sample(

@@ -23,7 +23,7 @@ HOP = 640
 
 class Answer:
     def __init__(self, voices):
-        self.voices, self.first, self.calls = voices, voices, 0
+        self.tracks, self.predictor_tracks, self.nfe = voices, voices, 0
 
 
 class BrightnessTask(torch.nn.Module):
@@ -89,9 +89,9 @@ def test_where_the_video_ends_early_mouths_count_as_not_visible():
 def test_tracks_and_residual_are_the_mixture():
     talk = scene(9.0)
     pieces = list(SceneSeparator(BrightnessTask(), None, longest=4.0).pieces(talk))
-    total = np.concatenate([p.voices.sum(0) + p.residual for p in pieces])
+    total = np.concatenate([p.tracks.sum(0) + p.residual for p in pieces])
     np.testing.assert_allclose(total, talk.mixture, atol=1e-6)
-    assert [p.start for p in pieces] == list(np.cumsum([0, *(p.voices.shape[1] for p in pieces)]))[
+    assert [p.start for p in pieces] == list(np.cumsum([0, *(p.tracks.shape[1] for p in pieces)]))[
         :-1
     ]
 
@@ -220,7 +220,7 @@ def test_people_who_take_no_part_are_silent_and_the_residual_has_the_rest():
     there[0, 40:120] = False
     talk.present = list(there)
     pieces = list(SceneSeparator(BrightnessTask(), None, longest=3.0, overlap=0.6).pieces(talk))
-    voices = np.concatenate([p.voices for p in pieces], 1)
+    voices = np.concatenate([p.tracks for p in pieces], 1)
     residual = np.concatenate([p.residual for p in pieces])
     assert not voices[0, 40 * HOP + 81 : 120 * HOP - 81].any()
     talk.present = None

@@ -189,7 +189,7 @@ def separated(task, mouth, mixture):
     frames = torch.full((len(mouth),), mouth.shape[1])
     inputs = (mixture, mouth[:, None], valid[:, None], face[:, None].byte(), frames)
     noise = SeededNoise(range(len(mouth)))
-    return task.separate(*inputs, sampler=None, noise=noise).first[:, 0]
+    return task.separate(*inputs, sampler=None, noise=noise).predictor_tracks[:, 0]
 
 
 def test_the_task_depends_on_the_order_of_the_lips(task, mouth):

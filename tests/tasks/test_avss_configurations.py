@@ -15,7 +15,7 @@ from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
 from voicediff.networks.cost import macs, parameters
 from voicediff.registry import build
-from voicediff.tasks.avss.model import voice_seeds
+from voicediff.tasks.avss.model import speaker_seeds
 from voicediff.training.options import read_training
 from voicediff.training.targets import build_targets
 
@@ -86,9 +86,9 @@ def test_trains_a_step_of_each_target_and_separates(path):
         assert loss.isfinite()
         assert not torch.equal(torch.cat([bias.detach() for bias in biases]), before)
     sampler = None if task.diffusion is None else config.build_sampler().with_nfe(2)
-    found = task.eval().separate(*inputs(batch), sampler, SeededNoise(voice_seeds([3], voices)))
-    assert found.voices.isfinite().all() and found.voices.shape == batch["sources"].shape
-    assert found.calls == (0 if sampler is None else sampler.nfe)
+    found = task.eval().separate(*inputs(batch), sampler, SeededNoise(speaker_seeds([3], voices)))
+    assert found.tracks.isfinite().all() and found.tracks.shape == batch["sources"].shape
+    assert found.nfe == (0 if sampler is None else sampler.nfe)
 
 
 @cache
@@ -99,7 +99,7 @@ def cost(name):
     """
     task = read_config(CONF / f"{name}.yaml").build_task().eval()
     task.bf16, batch = False, batch_of(1, SECOND)
-    noise, counts = SeededNoise(voice_seeds([3], 1)), [0, 0, 0]
+    noise, counts = SeededNoise(speaker_seeds([3], 1)), [0, 0, 0]
     samplers = [None]
     if task.diffusion is not None:
         samplers += [build("sampler", {"name": "euler", "steps": n}) for n in (1, 2)]

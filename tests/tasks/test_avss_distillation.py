@@ -11,7 +11,7 @@ from voicediff.data.separation.dataset import collate_mixtures
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
 from voicediff.registry import Spec, build
-from voicediff.tasks.avss.model import voice_seeds
+from voicediff.tasks.avss.model import speaker_seeds
 
 LIPS = {"name": "lip_stacks", "dim": 8, "channels": [4, 4], "layers": 1}
 NCSNPP = {"name": "ncsnpp", "channels": 8, "multipliers": [1, 2], "blocks": 1, "attention": []}
@@ -76,8 +76,8 @@ def test_only_the_student_is_trained_and_separates_in_one_step(predictor):
     assert changed and all(name.startswith(students) for name in changed)
     inputs = (batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
     sampler = build("sampler", {"name": "consistency", "steps": 1})
-    found = task.eval().separate(*inputs, sampler, SeededNoise(voice_seeds([5], 2)))
-    assert found.calls == 1 and found.voices.isfinite().all()
+    found = task.eval().separate(*inputs, sampler, SeededNoise(speaker_seeds([5], 2)))
+    assert found.nfe == 1 and found.tracks.isfinite().all()
 
 
 def test_only_students_have_the_distillation_targets():

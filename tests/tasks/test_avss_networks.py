@@ -12,7 +12,7 @@ from voicediff.errors import ConfigError
 from voicediff.networks.attention import token_positions
 from voicediff.networks.layers import length_mask
 from voicediff.registry import Spec, build
-from voicediff.tasks.avss.model import voice_seeds
+from voicediff.tasks.avss.model import speaker_seeds
 
 LIPS = {"name": "lip_stacks", "dim": 8, "channels": [4, 4], "layers": 1}
 FACE = {"name": "face_resnet18", "dim": 6, "width": 4, "norm": "group"}
@@ -116,10 +116,10 @@ def test_every_decoder_trains_and_separates(case):
     assert any(n.startswith("identity.") for n in reached) == any("identity" in s for s in sees)
     inputs = [batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")]
     sampler = build("sampler", {"name": "euler", "steps": 2})
-    noise = SeededNoise(voice_seeds(batch["seeds"], 2))
+    noise = SeededNoise(speaker_seeds(batch["seeds"], 2))
     found = task.eval().separate(*inputs, sampler, noise)
-    assert found.voices.shape == batch["sources"].shape and found.voices.isfinite().all()
-    assert found.calls == 2
+    assert found.tracks.shape == batch["sources"].shape and found.tracks.isfinite().all()
+    assert found.nfe == 2
 
 
 @pytest.mark.parametrize("case", PREDICTORS)
@@ -216,14 +216,14 @@ def test_the_warm_up_trains_only_lip_encoder_and_envelope():
 def test_a_speaker_without_a_face_is_separated_and_a_face_changes_the_track():
     task = made(encoders={"lips": LIPS, "identity": FACE}, **BOTH).eval()
     batch = batch_of()
-    noise = SeededNoise(voice_seeds(batch["seeds"], 2))
+    noise = SeededNoise(speaker_seeds(batch["seeds"], 2))
     sampler = build("sampler", {"name": "euler", "steps": 1})
 
     def voices(face):
         inputs = [
             {**batch, "face": face}[k] for k in ("mixture", "mouth", "valid", "face", "frames")
         ]
-        return task.separate(*inputs, sampler, noise).voices
+        return task.separate(*inputs, sampler, noise).tracks
 
     shown, hidden = voices(batch["face"]), voices(torch.zeros_like(batch["face"]))
     assert hidden.isfinite().all() and not torch.allclose(shown, hidden)
@@ -252,8 +252,8 @@ def test_tokens_of_a_short_item_do_not_depend_on_a_long_neighbour(case):
     voices = []
     for batch in (together, alone):
         inputs = [batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")]
-        noise = SeededNoise(voice_seeds(batch["seeds"], 2))
-        voices.append(task.separate(*inputs, sampler, noise, noise_scale=0.0).voices[-1])
+        noise = SeededNoise(speaker_seeds(batch["seeds"], 2))
+        voices.append(task.separate(*inputs, sampler, noise, noise_scale=0.0).tracks[-1])
     error = (voices[0][:, : 3 * 640] - voices[1]).abs().max()
     assert error < 1e-4 * voices[1].abs().max()
 

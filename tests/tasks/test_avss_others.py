@@ -11,7 +11,7 @@ from voicediff.diffusion.noise import SeededNoise
 from voicediff.errors import ConfigError
 from voicediff.inference.separation import Scene, SceneSeparator
 from voicediff.networks.losses import si_sdr
-from voicediff.tasks.avss.inference import voice_seeds
+from voicediff.tasks.avss.inference import speaker_seeds
 from voicediff.tasks.avss.losses import unknown_speakers
 
 PREDICTOR = {**NCSNPP, "centred": False}
@@ -24,8 +24,8 @@ def task_with(*sees, **options):
 
 def separated(task, batch, **options):
     inputs = [batch[k] for k in ("mixture", "mouth", "valid", "face", "frames")]
-    noise = SeededNoise(voice_seeds(batch["seeds"], batch["mouth"].shape[1]))
-    return task.separate(*inputs, None, noise, **options).voices
+    noise = SeededNoise(speaker_seeds(batch["seeds"], batch["mouth"].shape[1]))
+    return task.separate(*inputs, None, noise, **options).tracks
 
 
 def other_video(batch, voice):
@@ -113,7 +113,7 @@ def loudness_from_brightness(max_lag):
 def test_late_videos_are_shifted():
     task, batch = loudness_from_brightness(max_lag=4), recording(30)
     mixture, mouth, *rest = (batch[k] for k in ("mixture", "mouth", "valid", "face", "frames"))
-    noise = SeededNoise(voice_seeds([0], 1))
+    noise = SeededNoise(speaker_seeds([0], 1))
     for lag in (0, 3, -2):
         found = task.separate(mixture, mouth.roll(lag, 2), *rest, None, noise)
         assert found.lags.tolist() == [[lag]]

@@ -18,7 +18,7 @@ from voicediff.config import dump_yaml
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.experiment import read_config
 from voicediff.registry import build
-from voicediff.tasks.avss.model import voice_seeds
+from voicediff.tasks.avss.model import speaker_seeds
 from voicediff.training.options import read_training
 from voicediff.training.targets import build_targets
 
@@ -77,8 +77,8 @@ def test_separation():
     batch = moved(batch_of())
     trained(config, task, batch)
     inputs = [batch[name] for name in ("mixture", "mouth", "valid", "face", "frames")]
-    noise = SeededNoise(voice_seeds(batch["seeds"], 2))
-    voices = task.separate(*inputs, config.build_sampler(), noise).voices
+    noise = SeededNoise(speaker_seeds(batch["seeds"], 2))
+    voices = task.separate(*inputs, config.build_sampler(), noise).tracks
     assert voices.device == DEVICE and voices.isfinite().all() and voices.abs().max() > 0
 
 

@@ -145,7 +145,7 @@ class MixtureDecoding:
                 found = separate_batch(
                     self.task, batch, row.sampler, self.args.seed, self.noise_scale
                 )
-                tracks = found.voices.float().cpu().numpy()
+                tracks = found.tracks.float().cpu().numpy()
                 work["network"] += time.perf_counter() - began
             for name, frames, voices in zip(batch["utts"], batch["frames"], tracks, strict=True):
                 work["audio"] += int(frames) * HOP / SAMPLE_RATE

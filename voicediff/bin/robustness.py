@@ -119,7 +119,7 @@ class RobustnessTest:
         """(B, S, N); the first sample's seed is that of `voicediff decode-mixtures`."""
         seed = item_seed(self.args.seed, number) if number else self.args.seed
         found = separate_batch(self.task, batch, self.sampler, seed, self.noise_scale)
-        return found.voices.float().cpu().numpy()
+        return found.tracks.float().cpu().numpy()
 
     def _figures(
         self, truth: np.ndarray, mixture: np.ndarray, estimates: np.ndarray

@@ -16,7 +16,7 @@ from voicediff.diagnostics.check import Check, above, below, not_measured
 from voicediff.diagnostics.detectors import cross_talk, disagreement, round_trip
 from voicediff.diffusion.noise import SeededNoise
 from voicediff.diffusion.samplers import Sampler
-from voicediff.tasks.avss.model import SpeechSeparation, voice_seeds
+from voicediff.tasks.avss.model import SpeechSeparation, speaker_seeds
 from voicediff.tasks.base import Task
 from voicediff.video.constants import HOP
 
@@ -71,8 +71,8 @@ class Separating:
         device = next(self.task.parameters()).device
         names = ("mixture", "mouth", "valid", "face", "frames")
         inputs = [batch[name].to(device) for name in names]
-        noise = SeededNoise(voice_seeds(batch["seeds"], batch["mouth"].shape[1]))
-        return self.task.separate(*inputs, self.sampler, noise).voices.float()
+        noise = SeededNoise(speaker_seeds(batch["seeds"], batch["mouth"].shape[1]))
+        return self.task.separate(*inputs, self.sampler, noise).tracks.float()
 
     def items(self, batch: dict[str, Any], indices: list[int]) -> list[Tensor]:
         """Tracks (S, n) of some of the mixtures, separated as one batch and cut to their lengths."""

@@ -129,7 +129,7 @@ def separate_all(
     parts = []
     for batch in batches:
         found = separate_batch(task, batch | {"mouth": change(batch["mouth"])}, sampler, seed)
-        voices, first = found.voices.float().cpu(), found.first.float().cpu()
+        voices, first = found.tracks.float().cpu(), found.predictor_tracks.float().cpu()
         parts.append(compare(batch, voices, first))
     return Results.joined(parts)
 

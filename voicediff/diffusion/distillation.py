@@ -109,6 +109,23 @@ class Distillation(nn.Module):
         """Teacher and target always stay in eval mode."""
         return super().train(False)
 
+    def loss(
+        self,
+        target: str,
+        student: Diffusion,
+        x0: Tensor,
+        mu: Tensor,
+        cond: Conditions,
+        mask: Tensor,
+        noise: Noise,
+        noise_scale: float = 1.0,
+        t_start: float | None = None,
+    ) -> DiffusionLosses:
+        """The student's loss for the target `consistency` or `reflow` (which needs no x0)."""
+        if target == "consistency":
+            return self.consistency(student, x0, mu, cond, mask, noise)
+        return self.reflow(student, mu, cond, mask, noise, noise_scale, t_start)
+
     def reflow(
         self,
         student: Diffusion,

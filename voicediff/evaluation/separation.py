@@ -96,7 +96,7 @@ class SeparationMeasurement(Measurement):
         for batch in batches_of(self.task, self.mixtures, self.batch):
             start = time.perf_counter()
             found = separate_batch(self.task, batch, sampler, self.seed, self.noise_scale)
-            tracks = found.voices.float().cpu()
+            tracks = found.tracks.float().cpu()
             seconds += time.perf_counter() - start
             samples += int(batch["frames"].sum()) * HOP
             if not tracks.isfinite().all():

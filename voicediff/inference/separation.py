@@ -25,7 +25,7 @@ from voicediff.diffusion.guidance import Windows
 from voicediff.diffusion.noise import PlacedNoise, SeededNoise, item_seed
 from voicediff.diffusion.samplers import Sampler
 from voicediff.inference.shards import Shard
-from voicediff.tasks.avss.model import Separated, SpeechSeparation, voice_seeds
+from voicediff.tasks.avss.model import Separated, SpeechSeparation, speaker_seeds
 from voicediff.tasks.avss.synchrony import find_lags
 from voicediff.video.constants import FPS, HOP, SAMPLE_RATE
 from voicediff.video.disk_array import DiskArray
@@ -101,11 +101,11 @@ class Piece:
 
     Attributes:
         start: the first sample.
-        voices: (S, n) float32, one row per person; residual: (n,), the mixture minus all rows.
+        tracks: (S, n) float32, one row per person; residual: (n,), the mixture minus all rows.
     """
 
     start: int
-    voices: np.ndarray
+    tracks: np.ndarray
     residual: np.ndarray
 
 
@@ -154,7 +154,7 @@ class SceneSeparator:
 
     def tracks(self, scene: Scene) -> np.ndarray:
         """All tracks at once, (S, N) float32."""
-        return np.concatenate([piece.voices for piece in self.pieces(scene)], 1)
+        return np.concatenate([piece.tracks for piece in self.pieces(scene)], 1)
 
     def pieces(self, scene: Scene) -> Iterator[Piece]:
         """The tracks in consecutive pieces; together exactly as long as the mixture.
@@ -227,7 +227,7 @@ class SceneSeparator:
                 SpeakerNoise(item_seed(self.seed, number), place, people.tolist()),
                 self.noise_scale, dict(self.guidance), lags=torch.zeros(1, len(people)),
             )  # fmt: skip
-            samples.append(found.voices[0].float().cpu().numpy())
+            samples.append(found.tracks[0].float().cpu().numpy())
         return np.stack(samples)
 
 
@@ -252,7 +252,7 @@ def separate_batch(
     device = next(task.parameters()).device
     names = ("mixture", "mouth", "valid", "face", "frames")
     inputs = (batch[name].to(device) for name in names)
-    seeds = voice_seeds([item_seed(seed, utt) for utt in batch["utts"]], batch["mouth"].shape[1])
+    seeds = speaker_seeds([item_seed(seed, utt) for utt in batch["utts"]], batch["mouth"].shape[1])
     return task.separate(*inputs, sampler, SeededNoise(seeds), noise_scale, guidance)
 
 
@@ -325,7 +325,7 @@ def write_tracks(
     peak = 0.0
     try:
         for piece in pieces:
-            rows = [*piece.voices, piece.residual]
+            rows = [*piece.tracks, piece.residual]
             for store, row in zip(stores, rows, strict=False):
                 store.write(np.ascontiguousarray(row, np.float32).tobytes())
                 peak = max(peak, float(np.abs(row).max(initial=0.0)))

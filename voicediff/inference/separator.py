@@ -17,7 +17,7 @@ from voicediff.inference.speakers import FaceSearch, scene_of
 from voicediff.inference.talk import Progress, Speaker, Talk
 from voicediff.metrics.duplicates import TrackSimilarity
 from voicediff.registry import build
-from voicediff.report.people import Separated
+from voicediff.report.people import SeparatedPerson
 from voicediff.tasks.avss.model import SpeechSeparation
 from voicediff.video.constants import HOP, SAMPLE_RATE
 from voicediff.video.disk_array import DiskArray
@@ -209,7 +209,7 @@ def _separated(
     similarity = TrackSimilarity(people, SAMPLE_RATE)
     tracks = [DiskArray((), np.float32) for _ in range(people + 1)]
     for piece in _compared(scenes.pieces(scene), scene, similarity):
-        for track, samples in zip(tracks, [*piece.voices, piece.residual], strict=True):
+        for track, samples in zip(tracks, [*piece.tracks, piece.residual], strict=True):
             track.append(samples)
     return tracks, similarity
 
@@ -219,22 +219,22 @@ def _compared(
 ) -> Iterator[Piece]:
     """Pass the pieces on, and compare the tracks where their people take part."""
     for piece in pieces:
-        first, samples = piece.start // HOP, piece.voices.shape[1]
+        first, samples = piece.start // HOP, piece.tracks.shape[1]
         last = -(-(piece.start + samples) // HOP)
         there = scene.gates(first, last)[:, piece.start - first * HOP :][:, :samples] > 0.5
-        similarity.add(piece.voices, there)
+        similarity.add(piece.tracks, there)
         yield piece
 
 
 def _entry(
     number: int, person: Person, scenes: SceneSeparator, footage: Footage, start: float
-) -> Separated:
+) -> SeparatedPerson:
     """Times are those of the whole recording."""
     levels = [
         (c.start + start, min(c.end, footage.seconds) + start, float(c.values[number]))
         for c in scenes.confidences
     ]
-    return Separated(person, footage.moving, start, levels, scenes.lags[number])
+    return SeparatedPerson(person, footage.moving, start, levels, scenes.lags[number])
 
 
 def _no_progress(what: str, seconds: float, total: float) -> None:

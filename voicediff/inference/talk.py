@@ -12,7 +12,7 @@ import numpy as np
 from voicediff.files import whole_folder
 from voicediff.inference.results import player
 from voicediff.inference.separation import Piece, write_tracks
-from voicediff.report.people import People, Separated, require_own, write_people
+from voicediff.report.people import People, SeparatedPerson, require_own, write_people
 from voicediff.video.constants import FPS, SAMPLE_RATE
 from voicediff.video.disk_array import DiskArray
 from voicediff.video.footage import Footage
@@ -30,7 +30,7 @@ class Speaker:
         track: the samples, on disk.
     """
 
-    entry: Separated
+    entry: SeparatedPerson
     track: DiskArray
 
     @property

@@ -20,7 +20,7 @@ FILE = "people.json"
 
 
 @dataclass
-class Separated:
+class SeparatedPerson:
     """One person of the result.
 
     Attributes:
@@ -95,7 +95,7 @@ class People:
     samples: int
     model: Path
     seed: int
-    people: list[Separated]
+    people: list[SeparatedPerson]
     same_voice: list[tuple[str, str, float]]
     warnings: list[str]
     residual: bool

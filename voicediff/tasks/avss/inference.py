@@ -19,25 +19,25 @@ class Separated:
     """Result of `separate`.
 
     Attributes:
-        voices: (B, S, N) tracks.
-        first: (B, S, N) tracks of the predictor alone; equal to `voices` without a generator.
-        calls: number of function evaluations (NFE) of the decoder per track.
+        tracks: (B, S, N) at the sampling rate of the mixture.
+        predictor_tracks: (B, S, N) of the predictor alone; equal to `tracks` without a generator.
+        nfe: number of function evaluations of the decoder per track.
         lags: (B, S) frames by which the videos were late; they were shifted by as much.
     """
 
-    voices: Tensor
-    first: Tensor
-    calls: int
+    tracks: Tensor
+    predictor_tracks: Tensor
+    nfe: int
     lags: Tensor | None = None
 
 
-class CountedCalls:
+class EvaluationCounter:
     """Context manager that counts the forward passes of a module."""
 
     def __init__(self, module: nn.Module):
         self.module, self.count = module, 0
 
-    def __enter__(self) -> CountedCalls:
+    def __enter__(self) -> EvaluationCounter:
         self.hook = self.module.register_forward_pre_hook(self._add)
         return self
 
@@ -48,7 +48,7 @@ class CountedCalls:
         self.count += 1
 
 
-def voice_seeds(seeds: list[int], voices: int) -> list[int]:
+def speaker_seeds(seeds: list[int], voices: int) -> list[int]:
     """Noise seeds of all speakers, speakers of a mixture side by side."""
     return [item_seed(seed, "voice", number) for seed in seeds for number in range(voices)]
 

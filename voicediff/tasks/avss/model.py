@@ -31,11 +31,11 @@ from voicediff.networks.precision import bfloat16
 from voicediff.registry import Spec, read_options, register
 from voicediff.tasks.avss.conditions import all_conditions, selected, spectrum_states
 from voicediff.tasks.avss.inference import (
-    CountedCalls,
+    EvaluationCounter,
     Separated,
     blend_ambiguous,
     guidance_terms,
-    voice_seeds,
+    speaker_seeds,
 )
 from voicediff.tasks.avss.losses import (
     LossWeights,
@@ -62,7 +62,6 @@ from voicediff.tasks.avss.scene import Scene, make_scene
 from voicediff.tasks.avss.spectra import envelopes_of, spectra_of, spectrum_frames, waveforms_of
 from voicediff.tasks.avss.synchrony import Synchrony, estimate_lags
 from voicediff.tasks.base import Batch, Losses, Preview, Task
-from voicediff.tasks.distillation import distillation_loss
 from voicediff.video.constants import FPS, SAMPLE_RATE
 
 INPUTS = ("mixture", "mouth", "valid", "face", "frames")  # of a batch, in the order of `separate`
@@ -250,12 +249,11 @@ class SpeechSeparation(Task):
         target: str,
     ) -> Losses:
         x0 = spectra_of(self.stft, sources, scene.samples)
-        noise = SeededNoise(voice_seeds(batch["seeds"], scene.speakers))
+        noise = SeededNoise(speaker_seeds(batch["seeds"], scene.speakers))
         cond = selected(cond, self.decoder_conditions)
         if target in DISTILLING:
-            parts = target, self.distillation, self.diffusion
             inputs = x0, mean, cond, scene.mask, noise, self.noise_scale
-            return diffusion_losses(distillation_loss(*parts, *inputs))
+            return diffusion_losses(self.distillation.loss(target, self.diffusion, *inputs))
         found = self.diffusion.loss(x0, mean, cond, scene.mask, noise, decoder_mu=mean)
         losses, weights = diffusion_losses(found), self.losses
         if weights.estimate or weights.estimate_stft:
@@ -296,7 +294,7 @@ class SpeechSeparation(Task):
             mouth, valid, face: (B, S, T, 96, 96), (B, S, T) and (B, S, 224, 224, 3), as prepared.
             frames: (B,) valid video frames.
             sampler: None for the predictor alone.
-            noise: for B S items, speakers of a mixture side by side (`voice_seeds`).
+            noise: for B S items, speakers of a mixture side by side (`speaker_seeds`).
             guidance: scale by name of a condition of the decoder (or `mu`).
             lags: (B, S) frames by which the videos are late; estimated by default.
         """
@@ -310,7 +308,7 @@ class SpeechSeparation(Task):
             scale = self.noise_scale if noise_scale is None else noise_scale
             cond = selected(cond, self.decoder_conditions)
             terms = guidance_terms(cond, first, guidance)
-            with CountedCalls(self.diffusion.decoder) as counted:
+            with EvaluationCounter(self.diffusion.decoder) as counted:
                 refined = self.diffusion.sample(
                     sampler, first, cond, scene.mask, noise, noise_scale=scale, guidance=terms
                 )
@@ -333,7 +331,7 @@ class SpeechSeparation(Task):
         """SI-SDR improvement of the batches by kind of pair; see `tasks.avss.preview`."""
 
         def separate(batch: Batch) -> Separated:
-            noise = SeededNoise(voice_seeds(batch["seeds"], batch["sources"].shape[1]))
+            noise = SeededNoise(speaker_seeds(batch["seeds"], batch["sources"].shape[1]))
             return self.separate(*(batch[name] for name in INPUTS), sampler, noise)
 
         return preview(batches, separate, pictures)

@@ -30,7 +30,7 @@ def preview(
             rows.setdefault(name, []).append(value)
         for i in range(min(sounds - len(result.sounds), len(batch["utts"]))):
             samples = int(batch["frames"][i]) * HOP
-            result.sounds[batch["utts"][i]] = found.voices[i, 0, :samples].float().cpu().numpy()
+            result.sounds[batch["utts"][i]] = found.tracks[i, 0, :samples].float().cpu().numpy()
     result.scalars = {name: float(np.mean(values)) for name, values in sorted(rows.items())}
     result.scalars["minus_si_sdri"] = -result.scalars["si_sdri"]
     return result
@@ -38,8 +38,8 @@ def preview(
 
 def _scores(found: Separated, batch: Batch) -> list[tuple[str, float]]:
     """Name and value of each score of each mixture."""
-    final, selected = _improvement(found.voices, batch)
-    first, _ = _improvement(found.first, batch)
+    final, selected = _improvement(found.tracks, batch)
+    first, _ = _improvement(found.predictor_tracks, batch)
     scores = []
     for i, pair in enumerate(batch["pairs"]):
         for name, values in (("si_sdri", final), ("predictor_si_sdri", first)):

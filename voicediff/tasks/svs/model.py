@@ -29,7 +29,6 @@ from voicediff.music.timing import Timing
 from voicediff.networks.conditions import Conditions
 from voicediff.registry import Spec, build, register
 from voicediff.tasks.base import Batch, Losses, Preview, Task
-from voicediff.tasks.distillation import distillation_loss
 from voicediff.tasks.svs import losses
 from voicediff.tasks.svs.inference import Kept, Sampling, Song, known_region, with_known
 from voicediff.tasks.svs.parts import (
@@ -208,9 +207,8 @@ class SingingSynthesis(Task):
         x0, mu, cond = x0[:, None], mu[:, None], self.conditions(score, states, batch["f0"])
         if target not in DISTILLING:
             return losses.diffusion_loss(self.diffusion.loss(x0, mu, cond, score.mask, noise))
-        parts = (self.distillation, self.diffusion)
         given = (x0, mu, cond, score.mask, noise, self.noise_scale, self.shallow)
-        return losses.diffusion_loss(distillation_loss(target, *parts, *given))
+        return losses.diffusion_loss(self.distillation.loss(target, self.diffusion, *given))
 
     # -- inference ------------------------------------------------------------------------------
 
